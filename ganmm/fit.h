@@ -1,0 +1,42 @@
+// The main job in one call: scale the data, train R mixtures, choose or combine them, assign every
+// row with the finished model.
+#pragma once
+
+#include "ganmm/model.h"
+#include "ganmm/trainer.h"
+#include "io/dataset.h"
+#include "io/scaling.h"
+
+#include <span>
+
+namespace ganmm {
+
+struct FitOptions {
+  Settings settings;  // 0 = automatic where the field says so
+  io::ScaleKind scale = io::ScaleKind::automatic;
+  Device device;
+  MathMode math = MathMode::fp32;
+  int threads = 0;                    // CPU lanes; 0: all
+  std::vector<std::int32_t> initial;  // with InitialPartition::given
+};
+
+struct FitCallbacks {
+  // Once, when all memory is reserved and training starts.
+  std::function<void(const Settings& resolved, Index memory_bytes,
+                     const std::vector<Arena::Request>& plan)>
+      started;
+  TrainerCallbacks training;
+};
+
+struct FitResult {
+  Model model;            // ready for save_model and predict
+  Prediction prediction;  // of the training data, in file order: what predict gives on the file
+  TrainingOutcome training;
+  Index chosen_restart = -1;  // Select::confidence and all; -1 for a consensus
+};
+
+// `data.values` is scaled in place (model.scaling says how). Labels in `data` are not looked at.
+// Throws ConfigError, InputError, OutOfMemoryError.
+FitResult fit(io::Dataset& data, const FitOptions& options, const FitCallbacks& callbacks = {});
+
+}  // namespace ganmm

@@ -1,0 +1,63 @@
+// A trained clustering: networks, scaling and the table that turns the components of several
+// mixtures into clusters. Host memory; independent of the device it was trained on.
+#pragma once
+
+#include "ganmm/settings.h"
+#include "io/scaling.h"
+#include "kernels/core/lanes.h"
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace ganmm {
+
+struct Model {
+  Settings settings;  // resolved; settings.restarts = number of mixtures held
+  Shape item;
+  io::Scaling scaling;
+  std::vector<std::string> columns;  // feature names, if the data had any
+
+  struct Tensor {
+    std::vector<Index> shape;  // [groups][...]
+    std::vector<float> values;
+  };
+  std::map<std::string, Tensor> tensors;  // by parameter name
+
+  // vote[r][i][c]: share of component i of mixture r that belongs to cluster c; rows sum to 1.
+  // One mixture: the identity.
+  std::vector<float> vote;
+  // weight[r][i]: share of all training points in component i of mixture r (for sampling).
+  std::vector<float> weight;
+
+  Index mixtures() const { return settings.restarts; }
+  Index clusters() const { return settings.clusters; }
+};
+
+// Writes and reads the safetensors file; settings go into its metadata as JSON.
+// Throws IoError, InputError (not a ganmm model, tensors missing or of the wrong shape).
+void save_model(const Model& model, const std::string& path);
+Model load_model(const std::string& path);
+
+struct Prediction {
+  std::vector<std::int32_t> assignments;  // [n]
+  std::vector<float> posteriors;          // [n][N]; assignments are their argmax, lowest on ties
+  double confidence = 0;                  // mean over points of the largest posterior
+};
+
+// Posterior of cluster c at x: mean over mixtures r of sum_i p_r(i | x) vote[r][i][c].
+// values: [rows][item], already scaled. A row's result does not depend on the other rows.
+Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes);
+
+// `count` samples of a cluster, [count][item] in the data's own units: components are chosen by
+// their share of the cluster, then their generator is run.
+std::vector<float> sample(const Model& model, Index cluster, Index count, std::uint64_t seed,
+                          Lanes& lanes);
+
+// Sets `vote` and `weight` from the mixtures' partitions [R][n] and the final partition [n].
+void set_votes(Model& model, std::span<const std::int32_t> partitions,
+               std::span<const std::int32_t> clusters);
+
+}  // namespace ganmm

@@ -1,0 +1,200 @@
+// Classification and sampling with a finished model.
+#include "ganmm/e_step.h"
+#include "ganmm/mixture.h"
+#include "ganmm/model.h"
+#include "kernels/random.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace ganmm {
+namespace {
+
+// A model's networks on a device, ready for forward passes.
+struct Loaded {
+  Loaded(const Model& model, Lanes& lanes)
+      : arena(lanes.device()), mixture(arena, model.settings, model.item, nn::StoreUse::inference) {
+  }
+
+  void upload(const Model& model, Context& ctx) {
+    for (auto* store :
+         {&mixture.generator_params, &mixture.critic_params, &mixture.classifier_params}) {
+      const auto& specs = store->layout().specs();
+      for (std::size_t i = 0; i < specs.size(); ++i) {
+        store->upload(ctx, static_cast<int>(i), model.tensors.at(specs[i].name).values);
+      }
+    }
+  }
+
+  Arena arena;
+  Mixture mixture;
+};
+
+}  // namespace
+
+Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes) {
+  const Index features = model.item.count(), clusters = model.clusters();
+  require<ShapeError>(static_cast<Index>(values.size()) == rows * features, "predict: expected ",
+                      rows, " rows of ", features, " values, found ", values.size(), " values");
+  Loaded loaded(model, lanes);
+  Arena& arena = loaded.arena;
+  const Mixture& mixture = loaded.mixture;
+  const Index chunk = classify_chunk(mixture.classifier), mixtures = mixture.mixtures;
+
+  // Every chunk runs all mixtures one after the other, on its lane's own tape.
+  struct LaneWork {
+    nn::Tape<float> tape;
+    Buffer<float> input, posterior;
+    Buffer<std::int32_t> label;
+  };
+  std::vector<LaneWork> work;
+  lanes.plan_scratch();
+  for (int lane = 0; lane < lanes.count(); ++lane) {
+    Context& ctx = lanes.context(lane);
+    work.push_back({nn::Tape<float>(arena, "prediction", mixture.classifier, 1, chunk,
+                                    nn::TapeUse::forward, 0, true),
+                    arena.request<float>("prediction rows", chunk * features),
+                    arena.request<float>("prediction posteriors", chunk * clusters),
+                    arena.request<std::int32_t>("prediction labels", chunk)});
+    ctx.scratch().require_bytes(nn::workspace(mixture.classifier, ctx, 1, chunk));
+  }
+  arena.reserve();
+  lanes.reserve_scratch();
+  loaded.upload(model, lanes.context(0));
+
+  Prediction result;
+  result.assignments.resize(static_cast<std::size_t>(rows));
+  result.posteriors.assign(static_cast<std::size_t>(rows * clusters), 0.0f);
+  const Index chunks = (rows + chunk - 1) / chunk;
+  std::vector<double> confidence(static_cast<std::size_t>(chunks), 0.0);
+  lanes.for_each(chunks, [&](int lane, Index task) {
+    Context& ctx = lanes.context(lane);
+    LaneWork& w = work[static_cast<std::size_t>(lane)];
+    const Index first = task * chunk, count = std::min(chunk, rows - first);
+    std::vector<float> posterior(static_cast<std::size_t>(count * clusters));
+    float* out = result.posteriors.data() + first * clusters;
+    ctx.copy_to_device(w.input.data(), values.data() + first * features,
+                       static_cast<std::size_t>(count * features) * sizeof(float));
+    w.tape.bind_input({w.input.data(), 1, count, model.item});
+    for (Index r = 0; r < mixtures; ++r) {
+      mixture.classifier.forward(ctx, mixture.classifier_params.range(r, 1), w.tape, count);
+      kernels::classify_rows<float>(ctx, {w.posterior.data(), 1, count, {clusters}}, w.label.data(),
+                                    chunk, w.tape.output().rows(0, count), 1.0);
+      ctx.copy_to_host(posterior.data(), w.posterior.data(), posterior.size() * sizeof(float));
+      const float* vote = model.vote.data() + r * clusters * clusters;
+      for (Index p = 0; p < count; ++p) {
+        for (Index i = 0; i < clusters; ++i) {
+          const float weight =
+              posterior[static_cast<std::size_t>(p * clusters + i)] / static_cast<float>(mixtures);
+          for (Index c = 0; c < clusters; ++c) {
+            out[p * clusters + c] += weight * vote[i * clusters + c];
+          }
+        }
+      }
+    }
+    for (Index p = 0; p < count; ++p) {
+      const float* row = out + p * clusters;
+      const float* best = std::max_element(row, row + clusters);
+      result.assignments[static_cast<std::size_t>(first + p)] =
+          static_cast<std::int32_t>(best - row);
+      confidence[static_cast<std::size_t>(task)] += static_cast<double>(*best);
+    }
+  });
+  const double total = std::accumulate(confidence.begin(), confidence.end(), 0.0);
+  result.confidence = rows == 0 ? 0.0 : total / static_cast<double>(rows);
+  return result;
+}
+
+std::vector<float> sample(const Model& model, Index cluster, Index count, std::uint64_t seed,
+                          Lanes& lanes) {
+  const Index clusters = model.clusters(), mixtures = model.mixtures();
+  require<ConfigError>(cluster >= 0 && cluster < clusters, "sample: expected a cluster from 0 to ",
+                       clusters - 1, ", found ", cluster);
+  require<ConfigError>(count >= 1, "sample: expected at least one sample, found ", count);
+  Loaded loaded(model, lanes);
+  const Mixture& mixture = loaded.mixture;
+  Context& ctx = lanes.context(0);
+  // Batch norm takes its statistics from a batch of the training size.
+  const Index batch = model.settings.batch;
+  lanes.plan_scratch();
+  nn::Tape<float> tape(loaded.arena, "samples", mixture.generator, 1, batch, nn::TapeUse::forward);
+  ctx.scratch().require_bytes(nn::workspace(mixture.generator, ctx, 1, batch));
+  loaded.arena.reserve();
+  lanes.reserve_scratch();
+  loaded.upload(model, ctx);
+
+  // The components' shares of this cluster, cumulated.
+  std::vector<double> share(static_cast<std::size_t>(mixtures * clusters));
+  double total = 0;
+  for (std::size_t g = 0; g < share.size(); ++g) {
+    total += static_cast<double>(
+        model.weight[g] *
+        model.vote[g * static_cast<std::size_t>(clusters) + static_cast<std::size_t>(cluster)]);
+    share[g] = total;
+  }
+  const Index features = model.item.count();
+  std::vector<float> values(static_cast<std::size_t>(count * features));
+  std::vector<std::vector<Index>> wanted(share.size());  // samples that each component makes
+  for (Index s = 0; s < count; ++s) {
+    const Philox draw =
+        philox(seed, static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(cluster), 0,
+               static_cast<std::uint32_t>(Purpose::sample));
+    const double target = static_cast<double>(uniform01(draw.word[0])) * total;
+    auto g = std::upper_bound(share.begin(), share.end(), target) - share.begin();
+    // A cluster that no component belongs to has nothing to draw from but component `cluster`.
+    if (total == 0) g = cluster;
+    wanted[static_cast<std::size_t>(g)].push_back(s);
+  }
+  std::vector<float> made(static_cast<std::size_t>(batch * features));
+  for (std::size_t g = 0; g < wanted.size(); ++g) {
+    for (std::size_t done = 0; done < wanted[g].size(); done += static_cast<std::size_t>(batch)) {
+      kernels::fill_normal<float>(ctx, tape.input(), 0.0, 1.0,
+                                  {seed, Purpose::sample, static_cast<std::uint32_t>(1 + done),
+                                   static_cast<std::uint32_t>(g)});
+      mixture.generator.forward(ctx, mixture.generator_params.range(static_cast<Index>(g), 1), tape,
+                                batch);
+      ctx.copy_to_host(made.data(), tape.output().data, made.size() * sizeof(float));
+      const auto take = std::min(static_cast<std::size_t>(batch), wanted[g].size() - done);
+      for (std::size_t i = 0; i < take; ++i) {
+        std::copy_n(made.begin() + static_cast<Index>(i) * features, features,
+                    values.begin() + wanted[g][done + i] * features);
+      }
+    }
+  }
+  io::invert(model.scaling, values, features);
+  return values;
+}
+
+void set_votes(Model& model, std::span<const std::int32_t> partitions,
+               std::span<const std::int32_t> clusters) {
+  const Index k = model.clusters(), mixtures = model.mixtures();
+  const auto n = static_cast<Index>(clusters.size());
+  require<ShapeError>(static_cast<Index>(partitions.size()) == mixtures * n, "votes: expected ",
+                      mixtures, " partitions of ", n, " points, found ", partitions.size(),
+                      " labels");
+  model.vote.assign(static_cast<std::size_t>(mixtures * k * k), 0.0f);
+  model.weight.assign(static_cast<std::size_t>(mixtures * k), 0.0f);
+  std::vector<Index> count(static_cast<std::size_t>(k * k));
+  for (Index r = 0; r < mixtures; ++r) {
+    std::fill(count.begin(), count.end(), 0);
+    for (Index p = 0; p < n; ++p) {
+      const auto i = partitions[static_cast<std::size_t>(r * n + p)];
+      ++count[static_cast<std::size_t>(i * k + clusters[static_cast<std::size_t>(p)])];
+    }
+    for (Index i = 0; i < k; ++i) {
+      const auto row = count.begin() + i * k;
+      const Index size = std::accumulate(row, row + k, Index{0});
+      model.weight[static_cast<std::size_t>(r * k + i)] =
+          static_cast<float>(static_cast<double>(size) / static_cast<double>(n));
+      for (Index c = 0; c < k; ++c) {
+        // A component without points says nothing about a point that lands there.
+        model.vote[static_cast<std::size_t>((r * k + i) * k + c)] =
+            size == 0 ? 1.0f / static_cast<float>(k)
+                      : static_cast<float>(static_cast<double>(row[c]) / static_cast<double>(size));
+      }
+    }
+  }
+}
+
+}  // namespace ganmm

@@ -1,0 +1,184 @@
+#include "ganmm/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <sstream>
+
+namespace ganmm {
+namespace {
+
+template <class E>
+struct Name {
+  E value;
+  const char* name;
+};
+
+constexpr std::array kNets{Name{NetKind::automatic, "auto"}, Name{NetKind::mlp, "mlp"},
+                           Name{NetKind::small, "small"}, Name{NetKind::conv, "conv"}};
+constexpr std::array kObjectives{Name{Objective::wgan_gp, "wgan-gp"},
+                                 Name{Objective::wgan_clip, "wgan-clip"}};
+constexpr std::array kSelects{Name{Select::confidence, "confidence"},
+                              Name{Select::consensus, "consensus"}, Name{Select::all, "all"}};
+constexpr std::array kInits{Name{InitialPartition::random, "random"},
+                            Name{InitialPartition::kmeans, "kmeans"},
+                            Name{InitialPartition::given, "file"}};
+
+template <class Names>
+auto parse(const char* what, const Names& names, const std::string& text) {
+  std::string choices;
+  for (const auto& entry : names) {
+    if (text == entry.name) return entry.value;
+    choices += (choices.empty() ? "" : ", ") + std::string(entry.name);
+  }
+  throw ConfigError(message(what, " '", text, "': expected one of ", choices));
+}
+
+template <class Names, class E>
+std::string name_of(const Names& names, E value) {
+  for (const auto& entry : names) {
+    if (entry.value == value) return entry.name;
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+NetKind parse_net(const std::string& name) { return parse("net", kNets, name); }
+Objective parse_objective(const std::string& name) { return parse("objective", kObjectives, name); }
+Select parse_select(const std::string& name) { return parse("selection", kSelects, name); }
+std::string to_string(NetKind kind) { return name_of(kNets, kind); }
+std::string to_string(Objective objective) { return name_of(kObjectives, objective); }
+std::string to_string(Select select) { return name_of(kSelects, select); }
+std::string to_string(InitialPartition init) { return name_of(kInits, init); }
+
+std::vector<SigmaStep> parse_sigma(const std::string& text) {
+  std::vector<SigmaStep> steps;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    SigmaStep step;
+    const char* end = part.data() + part.size();
+    std::from_chars_result read = std::from_chars(part.data(), end, step.foreign);
+    if (read.ec == std::errc{} && read.ptr != end && *read.ptr == ':') {
+      read = std::from_chars(read.ptr + 1, end, step.until);
+      require<ConfigError>(step.until > 0, "sigma '", text,
+                           "': expected an iteration after ':' in '", part, "'");
+    }
+    require<ConfigError>(read.ec == std::errc{} && read.ptr == end, "sigma '", text,
+                         "': expected SHARE:ITERATION,...,SHARE, found '", part, "'");
+    steps.push_back(step);
+  }
+  require<ConfigError>(!steps.empty() && steps.back().until == 0, "sigma '", text,
+                       "': expected a last share without an iteration, such as 0.5:500,0.04");
+  return steps;
+}
+
+std::string to_string(const std::vector<SigmaStep>& sigma) {
+  std::ostringstream text;
+  for (const SigmaStep& step : sigma) {
+    text << (&step == sigma.data() ? "" : ",") << step.foreign;
+    if (step.until > 0) text << ':' << step.until;
+  }
+  return text.str();
+}
+
+Settings Settings::resolved(Index rows, Shape item) const {
+  Settings s = *this;
+  std::string problems;
+  const auto expect = [&](bool good, const auto&... parts) {
+    if (!good) problems += (problems.empty() ? "" : "; ") + message(parts...);
+  };
+  const bool image = item.rank() == 3;
+  if (s.net == NetKind::automatic) {
+    s.net = image && item[0] >= 8 && item[1] >= 8 ? NetKind::conv : NetKind::mlp;
+  }
+  if (s.net == NetKind::small) s.hidden = 32;
+  if (s.noise == 0) s.noise = s.net == NetKind::conv ? 128 : 64;
+  if (s.learning_rate == 0) s.learning_rate = s.objective == Objective::wgan_gp ? 2e-4 : 5e-5;
+  if (s.classifier_learning_rate == 0) s.classifier_learning_rate = s.learning_rate;
+  if (s.pool == 0) s.pool = std::max<Index>(500 * s.clusters, 5000);
+  s.pool = std::min(s.pool, rows);
+
+  expect(s.clusters >= 2, "clusters (-k): expected at least 2, found ", s.clusters);
+  expect(s.clusters <= rows, "clusters (-k): expected at most the ", rows, " rows, found ",
+         s.clusters);
+  expect(s.restarts >= 1 && s.restarts <= 4096, "restarts: expected 1 to 4096, found ", s.restarts);
+  expect(s.net != NetKind::conv || image,
+         "net conv: expected images ([n,H,W] or [n,H,W,C]), found rows of ", item.count(),
+         " features; use --net mlp");
+  expect(s.hidden >= 1 && s.hidden <= 65536, "hidden: expected 1 to 65536, found ", s.hidden);
+  expect(s.width >= 1 && s.width <= 4096, "width: expected 1 to 4096, found ", s.width);
+  expect(s.noise >= 1 && s.noise <= 65536, "noise: expected 1 to 65536, found ", s.noise);
+  expect(s.learning_rate > 0, "learning rate: expected > 0, found ", s.learning_rate);
+  expect(s.classifier_learning_rate > 0, "classifier learning rate: expected > 0, found ",
+         s.classifier_learning_rate);
+  expect(s.penalty >= 0, "penalty: expected >= 0, found ", s.penalty);
+  expect(s.clip > 0, "clip: expected > 0, found ", s.clip);
+  expect(s.critic_steps >= 1 && s.critic_steps <= 1000, "critic steps: expected 1 to 1000, found ",
+         s.critic_steps);
+  expect(s.batch >= 2 && s.batch <= 65536, "batch: expected 2 to 65536, found ", s.batch);
+  expect(s.classifier_steps >= 0 && s.classifier_steps <= 1000,
+         "classifier steps: expected 0 to 1000, found ", s.classifier_steps);
+  expect(s.label_smoothing >= 0 && s.label_smoothing < 1,
+         "label smoothing: expected 0 <= value < 1, found ", s.label_smoothing);
+  expect(s.temperature > 0, "temperature: expected > 0, found ", s.temperature);
+  expect(s.pretrain >= 0, "pretrain: expected >= 0, found ", s.pretrain);
+  expect(s.iterations >= 1 && s.iterations <= 1000000000,
+         "iterations: expected 1 to 1000000000, found ", s.iterations);
+  expect(s.check_every >= 1, "check interval: expected >= 1, found ", s.check_every);
+  expect(s.tolerance >= 0 && s.tolerance < 1, "tolerance: expected 0 <= value < 1, found ",
+         s.tolerance);
+  expect(s.patience >= 1, "patience: expected >= 1, found ", s.patience);
+  expect(s.pool >= 1, "pool: expected >= 1, found ", s.pool);
+  Index previous = 0;
+  for (const SigmaStep& step : s.sigma) {
+    expect(step.foreign >= 0 && step.foreign < 1, "sigma: expected shares 0 <= value < 1, found ",
+           step.foreign);
+    expect(step.until == 0 || step.until > previous,
+           "sigma: expected increasing iterations, found ", step.until, " after ", previous);
+    previous = step.until;
+  }
+  expect(!s.sigma.empty(), "sigma: expected at least one share");
+  require<ConfigError>(problems.empty(), problems);
+  return s;
+}
+
+Settings Settings::reference() {
+  Settings s;
+  s.objective = Objective::wgan_clip;
+  s.restarts = 1;
+  s.select = Select::confidence;
+  s.learning_rate = 5e-5;
+  s.double_softmax = true;
+  s.single_class_batches = true;
+  s.freeze_readout = true;
+  s.clip_in_pretraining = false;
+  s.pretrain = 500;
+  s.sigma = {{500, 0.5}, {1000, 0.2}, {2000, 0.1}, {0, 0.04}};
+  return s;
+}
+
+kernels::OptimizerSettings Settings::optimizer() const {
+  kernels::OptimizerSettings o;
+  o.learning_rate = learning_rate;
+  if (objective == Objective::wgan_clip) {
+    o.kind = kernels::OptimizerKind::rmsprop;
+    o.beta2 = 0.9;
+    o.epsilon = 1e-10;
+  }
+  return o;
+}
+
+kernels::OptimizerSettings Settings::critic_optimizer() const {
+  auto o = optimizer();
+  if (objective == Objective::wgan_clip) o.clip = clip;
+  return o;
+}
+
+kernels::OptimizerSettings Settings::classifier_optimizer() const {
+  auto o = optimizer();
+  o.learning_rate = classifier_learning_rate;
+  return o;
+}
+
+}  // namespace ganmm

@@ -1,0 +1,96 @@
+// Every setting of a GANMM fit with default, unit and range.
+#pragma once
+
+#include "kernels/core/shape.h"
+#include "kernels/optim.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ganmm {
+
+enum class NetKind {
+  automatic,  // conv for images of at least 8 x 8, mlp otherwise
+  mlp,        // one hidden layer of `hidden` units (published nets for tables)
+  small,      // the same with 32 hidden units (published nets for 10-d embeddings)
+  conv,       // 5x5 stride-2 convolutions, `width` channels in the first (published nets for MNIST)
+};
+enum class Objective {
+  wgan_gp,    // Wasserstein with gradient penalty, Adam
+  wgan_clip,  // Wasserstein with weight clipping, RMSProp, batch norm in conv nets (published code)
+};
+enum class Select {
+  confidence,  // the restart with the highest mean posterior of its labels
+  consensus,   // one partition from all restarts
+  all,         // as confidence, and every restart's assignments are kept
+};
+enum class InitialPartition { random, kmeans, given };
+
+NetKind parse_net(const std::string& name);
+Objective parse_objective(const std::string& name);
+Select parse_select(const std::string& name);
+std::string to_string(NetKind kind);
+std::string to_string(Objective objective);
+std::string to_string(Select select);
+std::string to_string(InitialPartition init);
+
+// The epsilon of the E-step: until EM iteration `until` (exclusive), a share `foreign` of every
+// critic batch comes from other clusters. The last step holds for ever.
+struct SigmaStep {
+  Index until = 0;
+  double foreign = 0;  // in [0, 1)
+};
+// "0.5:500,0.2:1000,0.04" -> {500, .5}, {1000, .2}, {for ever, .04}. Throws ConfigError.
+std::vector<SigmaStep> parse_sigma(const std::string& text);
+std::string to_string(const std::vector<SigmaStep>& sigma);
+
+struct Settings {
+  Index clusters = 0;  // N >= 2
+  Index restarts = 8;  // R >= 1 mixtures, trained side by side
+  Select select = Select::consensus;
+  InitialPartition init = InitialPartition::random;
+  std::uint64_t seed = 0;
+
+  NetKind net = NetKind::automatic;
+  Index hidden = 64;  // units of the mlp's hidden layer
+  Index width = 64;   // channels of the first convolution
+  Index noise = 0;    // generator inputs; 0: 64 for mlp and small, 128 for conv
+
+  Objective objective = Objective::wgan_gp;
+  double learning_rate = 0;  // of critic and generator; 0: 2e-4 (gp), 5e-5 (clip)
+  double penalty = 10;       // lambda of the gradient penalty
+  double clip = 0.01;        // bound of the critic's weights (wgan-clip)
+  Index critic_steps = 5;    // per generator step
+  Index batch = 50;          // rows per critic batch
+
+  Index classifier_steps = 1;           // cross-entropy steps per EM iteration
+  double classifier_learning_rate = 0;  // 0: as learning_rate
+  double label_smoothing = 0;           // in [0, 1)
+  double temperature = 1;               // of the posterior that draws foreign rows
+  bool double_softmax = false;          // as published: softmax once more inside the loss
+  bool single_class_batches = false;    // as published: N classifier steps of one class each
+  bool freeze_readout = false;      // as published: the mlp classifier's last layer stays random
+  bool clip_in_pretraining = true;  // false as published (wgan-clip)
+
+  std::vector<SigmaStep> sigma = {{500, 0.5}, {1000, 0.2}, {2000, 0.1}, {0, 0.04}};
+  Index pretrain = 500;      // iterations on the initial partition
+  Index iterations = 5000;   // EM iterations at most
+  Index pool = 0;            // rows classified per EM iteration; 0: all, at most max(500 N, 5000)
+  Index check_every = 100;   // EM iterations between assignments of the whole data set
+  double tolerance = 0.001;  // stop when fewer points (share) changed cluster between checks ...
+  Index patience = 5;        // ... this many checks in a row, after sigma reached its floor
+
+  // Fills the values that are 0 = automatic for data items of this shape, and reports all problems
+  // at once as one ConfigError.
+  Settings resolved(Index rows, Shape item) const;
+
+  // The published code's behaviour, faults included (docs/architecture.md lists them).
+  static Settings reference();
+
+  kernels::OptimizerSettings optimizer() const;         // generator
+  kernels::OptimizerSettings critic_optimizer() const;  // with clipping, if any
+  kernels::OptimizerSettings classifier_optimizer() const;
+};
+
+}  // namespace ganmm

@@ -1,0 +1,45 @@
+// Where and how work runs: device, stream and library handles, arithmetic, scratch memory.
+//
+// A Context is the first argument of every op and belongs to one host thread at a time. Work is
+// ordered on its stream; an op allocates nothing, does not wait for the device and leaves no
+// unjoined side stream, unless its header says so.
+//
+// On the CPU an op runs on the calling thread. Concurrency is over groups: the driver hands groups
+// to lanes (kernels/core/lanes.h), so results cannot depend on the number of threads.
+#pragma once
+
+#include "kernels/core/arena.h"
+#include "kernels/core/backend.h"
+#include "kernels/core/device.h"
+#include "kernels/core/math_mode.h"
+
+#include <memory>
+
+namespace ganmm {
+
+class Context {
+ public:
+  explicit Context(Device device = {}, MathMode math = MathMode::fp32);
+
+  Device device() const { return device_; }
+  bool on_cpu() const { return device_.kind == DeviceKind::cpu; }
+  MathMode math() const { return math_; }
+  Scratch& scratch() { return scratch_; }
+  BackendState& backend() { return *state_; }  // CUDA only
+
+  void synchronize();  // waits until all work handed to this context is done
+
+  // Byte copies between this context's device and the host. copy_to_host waits for its result.
+  void copy_to_device(void* target, const void* source, std::size_t bytes);
+  void copy_to_host(void* target, const void* source, std::size_t bytes);
+  void copy(void* target, const void* source, std::size_t bytes);  // within the device
+  void clear(void* target, std::size_t bytes);                     // sets all bytes to zero
+
+ private:
+  Device device_;
+  MathMode math_;
+  std::unique_ptr<BackendState> state_;
+  Scratch scratch_;
+};
+
+}  // namespace ganmm

@@ -1,0 +1,198 @@
+// Convolution as matrix products over unfolded windows (im2col), group by group, in chunks of
+// items whose windows fit the second-level cache:
+//
+//   forward           y      = act(windows(x) filter + bias)
+//   backward weights  filter = windows(x)^T d_y          summed over chunks
+//   backward data     d_x    = fold(d_y filter^T)        fold = the adjoint of windows
+//
+// windows(x) has a row per output position and a column per (kh, kw, ci), the order of the filter.
+// With channels last, the taps of one kh that lie inside the image are one contiguous run of x.
+// A row of y depends on its own window alone, computed in the same order wherever it stands: the
+// same item gives the same bits at any place in any batch.
+#include "kernels/cpu/conv.h"
+
+#include "kernels/backend.h"
+
+#include <algorithm>
+
+namespace ganmm::kernels::cpu {
+
+namespace {
+
+constexpr Index kChunkBytes = Index{512} << 10;  // half of a common second-level cache
+
+Index positions(const ConvGeometry& g) { return g.out_h * g.out_w; }
+Index window(const ConvGeometry& g) { return g.kernel * g.kernel * g.in_c; }
+
+template <class T>
+Index chunk_items(Index batch, const ConvGeometry& g) {
+  const Index item_bytes = positions(g) * window(g) * static_cast<Index>(sizeof(T));
+  return std::clamp<Index>(kChunkBytes / item_bytes, 1, std::max<Index>(batch, 1));
+}
+
+// The part of one window row kh that lies inside an image row: `count` elements that start at
+// `image` there and at `column` in the window row.
+struct Run {
+  Index image, column, count;
+};
+
+Run run_at(const ConvGeometry& g, Index wo) {
+  const Index left = wo * g.stride - g.pad_left;
+  const Index first = std::max<Index>(left, 0);
+  const Index last = std::min(left + g.kernel, g.in_w);
+  return {first * g.in_c, (first - left) * g.in_c, (last - first) * g.in_c};
+}
+
+// windows [ho][wo][kh][kw][ci] of one image.
+template <class T>
+void unfold(T* windows, const T* image, const ConvGeometry& g) {
+  const Index width = g.kernel * g.in_c;
+  for (Index ho = 0; ho < g.out_h; ++ho) {
+    for (Index wo = 0; wo < g.out_w; ++wo) {
+      const Run run = run_at(g, wo);
+      for (Index kh = 0; kh < g.kernel; ++kh, windows += width) {
+        const Index h = ho * g.stride + kh - g.pad_top;
+        if (h < 0 || h >= g.in_h) {
+          std::fill(windows, windows + width, T{0});
+          continue;
+        }
+        const T* source = image + h * g.in_w * g.in_c + run.image;
+        std::fill(windows, windows + run.column, T{0});
+        std::copy(source, source + run.count, windows + run.column);
+        std::fill(windows + run.column + run.count, windows + width, T{0});
+      }
+    }
+  }
+}
+
+// The adjoint of unfold: adds every window back to where it came from.
+template <class T>
+void fold(T* image, const T* windows, const ConvGeometry& g) {
+  const Index width = g.kernel * g.in_c;
+  std::fill(image, image + g.input().count(), T{0});
+  for (Index ho = 0; ho < g.out_h; ++ho) {
+    for (Index wo = 0; wo < g.out_w; ++wo) {
+      const Run run = run_at(g, wo);
+      for (Index kh = 0; kh < g.kernel; ++kh, windows += width) {
+        const Index h = ho * g.stride + kh - g.pad_top;
+        if (h < 0 || h >= g.in_h) continue;
+        T* target = image + h * g.in_w * g.in_c + run.image;
+        const T* source = windows + run.column;
+        for (Index i = 0; i < run.count; ++i) target[i] += source[i];
+      }
+    }
+  }
+}
+
+// One group's matrix of `rows` x `cols`, contiguous.
+template <class T>
+MatrixView<T> block(T* data, Index rows, Index cols) {
+  return {data, 1, rows, cols, 0, cols};
+}
+
+template <class T>
+Epilogue<T> of_group(const Epilogue<T>& epilogue, Index g) {
+  if (epilogue.bias.data == nullptr) return epilogue;
+  return {epilogue.bias.slice(g, 1), epilogue.activation};
+}
+
+}  // namespace
+
+template <class T>
+Index conv_workspace(Index batch, const ConvGeometry& geometry) {
+  const Index windows = checked_multiply(chunk_items<T>(batch, geometry),
+                                         checked_multiply(positions(geometry), window(geometry)));
+  return aligned_bytes<T>(windows);
+}
+
+template <class T>
+void conv_forward(Context& ctx, GroupView<T> y, GroupView<const T> x, ParamView<const T> filter,
+                  const ConvGeometry& geometry, const Epilogue<T>& epilogue) {
+  const Index chunk = chunk_items<T>(y.batch, geometry);
+  const Index rows = positions(geometry);
+  const Index taps = window(geometry);
+  Scratch::Frame frame(ctx.scratch());
+  T* windows = frame.take<T>(chunk * rows * taps);
+  for (Index g = 0; g < y.groups; ++g) {
+    const auto weights = block(filter.group(g), taps, geometry.out_c);
+    for (Index first = 0; first < y.batch; first += chunk) {
+      const Index count = std::min(chunk, y.batch - first);
+      for (Index i = 0; i < count; ++i) {
+        unfold(windows + i * rows * taps, x.row(g, first + i), geometry);
+      }
+      cpu::gemm<T>(ctx, block(y.row(g, first), count * rows, geometry.out_c),
+                   block<const T>(windows, count * rows, taps), Transpose::no, weights,
+                   Transpose::no, Write::overwrite, of_group(epilogue, g));
+    }
+  }
+}
+
+template <class T>
+void conv_backward_data(Context& ctx, GroupView<T> d_x, GroupView<const T> d_y,
+                        ParamView<const T> filter, const ConvGeometry& geometry,
+                        const Epilogue<T>& epilogue) {
+  const Index chunk = chunk_items<T>(d_x.batch, geometry);
+  const Index rows = positions(geometry);
+  const Index taps = window(geometry);
+  Scratch::Frame frame(ctx.scratch());
+  T* windows = frame.take<T>(chunk * rows * taps);
+  for (Index g = 0; g < d_x.groups; ++g) {
+    const auto weights = block(filter.group(g), taps, geometry.out_c);
+    for (Index first = 0; first < d_x.batch; first += chunk) {
+      const Index count = std::min(chunk, d_x.batch - first);
+      cpu::gemm<T>(ctx, block(windows, count * rows, taps),
+                   block(d_y.row(g, first), count * rows, geometry.out_c), Transpose::no, weights,
+                   Transpose::yes, Write::overwrite, {});
+      for (Index i = 0; i < count; ++i) {
+        fold(d_x.row(g, first + i), windows + i * rows * taps, geometry);
+      }
+    }
+  }
+  const Shape pixel{geometry.in_c};
+  const Index pixels = d_x.batch * geometry.in_h * geometry.in_w;
+  const GroupView<T> flat(d_x.data, d_x.groups, pixels, pixel, d_x.group_stride, geometry.in_c);
+  if (epilogue.bias.data != nullptr) cpu::add_bias<T>(ctx, flat, epilogue.bias);
+  if (!epilogue.activation.identity())
+    cpu::activation_forward<T>(ctx, flat, flat, epilogue.activation);
+}
+
+template <class T>
+void conv_backward_weights(Context& ctx, ParamView<T> d_filter, GroupView<const T> x,
+                           GroupView<const T> d_y, const ConvGeometry& geometry, Write write) {
+  const Index chunk = chunk_items<T>(d_y.batch, geometry);
+  const Index rows = positions(geometry);
+  const Index taps = window(geometry);
+  Scratch::Frame frame(ctx.scratch());
+  T* windows = frame.take<T>(chunk * rows * taps);
+  for (Index g = 0; g < d_filter.groups; ++g) {
+    const auto target = block(d_filter.group(g), taps, geometry.out_c);
+    Write how = write;
+    for (Index first = 0; first < d_y.batch; first += chunk) {
+      const Index count = std::min(chunk, d_y.batch - first);
+      for (Index i = 0; i < count; ++i) {
+        unfold(windows + i * rows * taps, x.row(g, first + i), geometry);
+      }
+      cpu::gemm<T>(ctx, target, block<const T>(windows, count * rows, taps), Transpose::yes,
+                   block(d_y.row(g, first), count * rows, geometry.out_c), Transpose::no, how, {});
+      how = Write::accumulate;
+    }
+    if (d_y.batch == 0 && write == Write::overwrite) {
+      std::fill_n(d_filter.group(g), d_filter.count(), T{0});
+    }
+  }
+}
+
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template Index conv_workspace<T>(Index, const ConvGeometry&);                                    \
+  template void conv_forward<T>(Context&, GroupView<T>, GroupView<const T>, ParamView<const T>,    \
+                                const ConvGeometry&, const Epilogue<T>&);                          \
+  template void conv_backward_data<T>(Context&, GroupView<T>, GroupView<const T>,                  \
+                                      ParamView<const T>, const ConvGeometry&,                     \
+                                      const Epilogue<T>&);                                         \
+  template void conv_backward_weights<T>(Context&, ParamView<T>, GroupView<const T>,               \
+                                         GroupView<const T>, const ConvGeometry&, Write);
+GANMM_INSTANTIATE(float)
+GANMM_INSTANTIATE(double)
+#undef GANMM_INSTANTIATE
+
+}  // namespace ganmm::kernels::cpu

@@ -1,0 +1,110 @@
+#include "kernels/backend.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ganmm::kernels::cpu {
+
+template <class T>
+void classify_rows(Context&, GroupView<T> posterior, std::int32_t* label, Index label_stride,
+                   GroupView<const T> logits, double temperature) {
+  const Index classes = logits.features();
+  const T scale = static_cast<T>(1.0 / temperature);
+  for (Index r = 0; r < logits.groups; ++r) {
+    for (Index b = 0; b < logits.batch; ++b) {
+      const T* z = logits.row(r, b);
+      const Index best = std::max_element(z, z + classes) - z;  // the first of equals
+      label[r * label_stride + b] = static_cast<std::int32_t>(best);
+      if (posterior.data == nullptr) continue;
+      T* p = posterior.row(r, b);
+      const T top = z[best];
+      T sum = 0;
+      for (Index c = 0; c < classes; ++c) {
+        p[c] = std::exp((z[c] - top) * scale);
+        sum += p[c];
+      }
+      for (Index c = 0; c < classes; ++c) p[c] /= sum;
+    }
+  }
+}
+
+void partition_rows(Context&, std::int32_t* member, std::int32_t* begin, const PoolView& pool) {
+  const Index n = pool.components;
+  for (Index r = 0; r < pool.mixtures; ++r) {
+    const std::int32_t* label = pool.label + r * pool.rows;
+    std::int32_t* start = begin + r * (n + 1);
+    std::fill_n(start, n + 1, 0);
+    for (Index p = 0; p < pool.rows; ++p) ++start[label[p] + 1];
+    for (Index i = 0; i < n; ++i) start[i + 1] += start[i];
+    // Fill using start[i] as the cursor of component i, then shift the cursors back.
+    for (Index p = 0; p < pool.rows; ++p) {
+      member[r * pool.rows + start[label[p]]++] = static_cast<std::int32_t>(p);
+    }
+    for (Index i = n; i > 0; --i) start[i] = start[i - 1];
+    start[0] = 0;
+  }
+}
+
+void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
+               const PoolView& pool, const std::int32_t* member, const std::int32_t* begin,
+               const DrawSettings& s) {
+  const Index n = pool.components, rows = pool.rows;
+  Scratch::Frame frame(ctx.scratch());
+  auto* cumulative = frame.take<std::uint64_t>(pool.posterior != nullptr ? rows : 0);
+  for (Index k = 0; k < groups; ++k) {
+    const Index group = first_group + k, r = group / n, i = group % n;
+    const std::int32_t* label = pool.label + r * rows;
+    const std::int32_t* own = member + r * rows + begin[r * (n + 1) + i];
+    const auto own_count =
+        static_cast<std::uint32_t>(begin[r * (n + 1) + i + 1] - begin[r * (n + 1) + i]);
+    const Index own_draws = own_count > 0 ? s.batch - s.foreign : 0;
+
+    std::uint64_t total = 0;
+    if (own_draws < s.batch && pool.posterior != nullptr) {
+      const float* posterior = pool.posterior + r * rows * n + i;
+      for (Index p = 0; p < rows; ++p) {
+        if (label[p] != i) {
+          total += static_cast<std::uint64_t>(posterior[p * n] * 0x1p24f + 0.5f);
+        }
+        cumulative[p] = total;
+      }
+    }
+    for (Index e = 0; e < s.batches * s.batch; ++e) {
+      const Philox draw =
+          philox(s.key, static_cast<std::uint32_t>(group), static_cast<std::uint32_t>(e));
+      Index chosen = 0;
+      if (e % s.batch < own_draws) {
+        chosen = own[uniform_below(draw.word[0], own_count)];
+      } else if (total > 0) {
+        const std::uint64_t word = (std::uint64_t{draw.word[1]} << 32) | draw.word[0];
+        const std::uint64_t target = word % total;  // bias below total / 2^64
+        chosen = std::upper_bound(cumulative, cumulative + rows, target) - cumulative;
+      } else {
+        chosen = uniform_below(draw.word[0], static_cast<std::uint32_t>(rows));
+      }
+      row[k * s.batches * s.batch + e] = static_cast<std::int32_t>(s.first_row + chosen);
+    }
+  }
+}
+
+template <class T>
+void gather_rows(Context&, GroupView<T> y, GroupView<const T> data, const std::int32_t* row,
+                 Index row_stride) {
+  const Index features = y.features();
+  for (Index g = 0; g < y.groups; ++g) {
+    for (Index b = 0; b < y.batch; ++b) {
+      std::copy_n(data.row(0, row[g * row_stride + b]), features, y.row(g, b));
+    }
+  }
+}
+
+template void classify_rows<float>(Context&, GroupView<float>, std::int32_t*, Index,
+                                   GroupView<const float>, double);
+template void classify_rows<double>(Context&, GroupView<double>, std::int32_t*, Index,
+                                    GroupView<const double>, double);
+template void gather_rows<float>(Context&, GroupView<float>, GroupView<const float>,
+                                 const std::int32_t*, Index);
+template void gather_rows<double>(Context&, GroupView<double>, GroupView<const double>,
+                                  const std::int32_t*, Index);
+
+}  // namespace ganmm::kernels::cpu

@@ -1,0 +1,56 @@
+// All that a kernel may use beside plain C++: its place in the grid, shared memory, barriers, warp
+// shuffles and atomics.
+//
+// Kernel sources (*.cu) include this header and kernels/cuda/launch.h and nothing else of CUDA. So
+// a host compiler can build the same sources against a folder that comes first on the include path
+// and has its own kernels/cuda/kernel.h and launch.h, where the threads of a block are fibres.
+#pragma once
+
+#include "kernels/core/shape.h"
+
+#include <cuda_runtime.h>
+
+#include <cmath>
+
+// GANMM_KERNEL name_kernel(parameters by value) { ... }
+#define GANMM_KERNEL __global__ void
+// A function that kernels call.
+#define GANMM_DEVICE __device__ inline
+// An array that the threads of a block share, uninitialised; `count` is a constant.
+#define GANMM_SHARED(type, name, count) __shared__ type name[count]
+
+namespace ganmm::kernels::cuda::device {
+
+inline constexpr int kWarpSize = 32;
+inline constexpr unsigned kWholeWarp = 0xffffffffu;
+
+GANMM_DEVICE int thread_index_x() { return static_cast<int>(threadIdx.x); }
+GANMM_DEVICE int block_size_x() { return static_cast<int>(blockDim.x); }
+GANMM_DEVICE int block_index_x() { return static_cast<int>(blockIdx.x); }
+GANMM_DEVICE int block_index_y() { return static_cast<int>(blockIdx.y); }
+GANMM_DEVICE int grid_size_x() { return static_cast<int>(gridDim.x); }
+GANMM_DEVICE int grid_size_y() { return static_cast<int>(gridDim.y); }
+
+// The shared memory that the launch asked for, 16-byte aligned, uninitialised.
+template <class T>
+GANMM_DEVICE T* dynamic_shared() {
+  extern __shared__ __align__(16) unsigned char ganmm_dynamic_shared[];
+  return reinterpret_cast<T*>(ganmm_dynamic_shared);
+}
+
+// All threads of the block must get here; what they wrote to memory before is seen after.
+GANMM_DEVICE void sync_threads() { __syncthreads(); }
+// The same for the threads of one warp.
+GANMM_DEVICE void sync_warp() { __syncwarp(kWholeWarp); }
+
+// The value of the thread `delta` further in the warp, or the own value beyond the last. All 32
+// threads must take part.
+template <class T>
+GANMM_DEVICE T shuffle_down(T value, int delta) {
+  return __shfl_down_sync(kWholeWarp, value, static_cast<unsigned>(delta));
+}
+
+// Returns the value before. Integers only: sums of floats would depend on the order of arrival.
+GANMM_DEVICE int atomic_add(int* target, int value) { return atomicAdd(target, value); }
+
+}  // namespace ganmm::kernels::cuda::device

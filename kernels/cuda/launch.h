@@ -1,0 +1,79 @@
+// The one way in which kernels are launched.
+#pragma once
+
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
+#include "kernels/core/shape.h"
+#include "kernels/cuda/check.h"
+#include "kernels/cuda/context_cuda.h"
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <type_traits>
+
+namespace ganmm::kernels::cuda {
+
+inline constexpr Index kMaxBlocksX = 2147483647;  // limits of every device since Kepler
+inline constexpr Index kMaxBlocksY = 65535;
+inline constexpr std::size_t kStaticSharedLimit = 48 << 10;  // more must be opted into
+
+struct LaunchShape {
+  Index blocks_x = 1;  // the large dimension
+  Index blocks_y = 1;
+  int threads = 0;               // per block
+  std::size_t shared_bytes = 0;  // dynamic, device::dynamic_shared()
+};
+
+// How many blocks of 256 threads keep the whole device busy: eight fill the 2048 places of a
+// multiprocessor. Grid-stride loops need no more; results do not depend on it.
+inline constexpr int kElementThreads = 256;
+inline Index resident_blocks(Context& ctx) { return Index{8} * cuda_state(ctx).multiprocessors(); }
+
+// Runs kernel(arguments...) on the context's stream. `name` is the kernel's, for messages.
+// In a build with GANMM_SYNC_LAUNCHES=1 it waits, so that a failure inside the kernel is reported
+// under its name; not inside a graph capture, where waiting is not allowed.
+// Throws  ShapeError (a grid beyond the device's limits), CudaError.
+template <class... Parameters>
+void launch(Context& ctx, const char* name, const LaunchShape& shape, void (*kernel)(Parameters...),
+            std::type_identity_t<Parameters>... arguments) {
+  const auto check = [&](cudaError_t error, const char* attempt) {
+    if (error == cudaSuccess) return;
+    throw_cuda_error(error,
+                     message(attempt, " ", name, " (", shape.blocks_x, " x ", shape.blocks_y,
+                             " blocks of ", shape.threads, " threads, ", shape.shared_bytes,
+                             " bytes shared)"),
+                     __FILE__, __LINE__);
+  };
+  require<ShapeError>(shape.blocks_x >= 1 && shape.blocks_x <= kMaxBlocksX && shape.blocks_y >= 1 &&
+                          shape.blocks_y <= kMaxBlocksY,
+                      "launching ", name, ": expected 1 to ", kMaxBlocksX, " x ", kMaxBlocksY,
+                      " blocks, found ", shape.blocks_x, " x ", shape.blocks_y,
+                      "; use smaller tensors");
+  const CudaState& state = cuda_state(ctx);
+  const DeviceGuard guard(state.device());
+  const void* function = reinterpret_cast<const void*>(kernel);
+  if (shape.shared_bytes > kStaticSharedLimit) {
+    check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(shape.shared_bytes)),
+          "asking for the shared memory of");
+  }
+  std::array<void*, sizeof...(Parameters)> pointers{&arguments...};
+  check(cudaLaunchKernel(
+            function,
+            dim3(static_cast<unsigned>(shape.blocks_x), static_cast<unsigned>(shape.blocks_y)),
+            dim3(static_cast<unsigned>(shape.threads)), pointers.data(), shape.shared_bytes,
+            state.stream()),
+        "launching");
+#if GANMM_SYNC_LAUNCHES
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(state.stream(), &capture), "launching");
+  if (capture == cudaStreamCaptureStatusNone) {
+    check(cudaStreamSynchronize(state.stream()), "running");
+  }
+#endif
+}
+
+}  // namespace ganmm::kernels::cuda

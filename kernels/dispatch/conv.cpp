@@ -1,0 +1,156 @@
+#include "kernels/conv.h"
+
+#include "kernels/backend.h"
+#include "kernels/cpu/conv.h"
+#include "kernels/dispatch/dispatch.h"
+
+#include <algorithm>
+
+namespace ganmm::kernels {
+
+namespace {
+
+void check_geometry(const char* op, const ConvGeometry& g) {
+  require<ShapeError>(g.in_h > 0 && g.in_w > 0 && g.in_c > 0 && g.out_h > 0 && g.out_w > 0 &&
+                          g.out_c > 0 && g.kernel > 0 && g.stride > 0,
+                      op, ": expected a geometry with positive sizes, found input ",
+                      to_string(g.input()), ", output ", to_string(g.output()), ", kernel ",
+                      g.kernel, ", stride ", g.stride, "; build it with same_padding");
+  require<ShapeError>(g.pad_top >= 0 && g.pad_left >= 0 && g.pad_top < g.kernel &&
+                          g.pad_left < g.kernel,
+                      op, ": expected padding in [0, kernel ", g.kernel, "), found top ", g.pad_top,
+                      ", left ", g.pad_left, "; more would add outputs that see no input");
+  // The last window must begin inside the image, or it sees nothing but padding.
+  require<ShapeError>((g.out_h - 1) * g.stride - g.pad_top < g.in_h &&
+                          (g.out_w - 1) * g.stride - g.pad_left < g.in_w,
+                      op, ": expected every window to touch the input ", to_string(g.input()),
+                      ", found output ", to_string(g.output()), " with stride ", g.stride,
+                      "; reduce the output size");
+}
+
+template <class T>
+void check_items(const char* op, const char* name, const GroupView<T>& view, const Shape& item,
+                 Index groups, Index batch, bool shared_allowed) {
+  require<ShapeError>(view.groups == groups && view.batch == batch && view.item == item, op,
+                      ": expected ", name, " [", groups, "][", batch, "][", to_string(item),
+                      "], found [", view.groups, "][", view.batch, "][", to_string(view.item),
+                      "]; it must fit the geometry and the other tensor");
+  const bool empty = groups == 0 || batch == 0;
+  require<ShapeError>(empty || view.data != nullptr, op, ": expected memory for ", name,
+                      ", found a null pointer; reserve the arena before running");
+  require<ShapeError>(view.rows_contiguous(), op, ": expected contiguous items in ", name, " of ",
+                      item.count(), " elements, found batch stride ", view.batch_stride,
+                      "; copy it to a contiguous tensor first");
+  require<ShapeError>(groups <= 1 || view.group_stride >= batch * item.count() ||
+                          (shared_allowed && view.group_stride == 0),
+                      op, ": expected a group stride of at least ", batch * item.count(),
+                      shared_allowed ? " (or 0, shared)" : "", " in ", name, ", found ",
+                      view.group_stride, "; groups must not overlap");
+}
+
+template <class T>
+void check_filter(const char* op, const ParamView<T>& filter, Index groups,
+                  const ConvGeometry& geometry) {
+  require<ShapeError>(filter.groups == groups && filter.shape == geometry.filter(), op,
+                      ": expected filters ", groups, " x [", to_string(geometry.filter()),
+                      "], found ", filter.groups, " x [", to_string(filter.shape),
+                      "]; order kernel, kernel, in_c, out_c");
+  require<ShapeError>(groups == 0 || filter.data != nullptr, op,
+                      ": expected memory for the filters, found a null pointer; reserve the arena "
+                      "before running");
+}
+
+template <class T>
+void check_bias(const char* op, const ParamView<T>& bias, Index groups, Index channels) {
+  require<ShapeError>(bias.data == nullptr || (bias.groups == groups && bias.count() == channels),
+                      op, ": expected a bias of ", groups, " x [", channels, "], found ",
+                      bias.groups, " x [", to_string(bias.shape), "]; one value per channel");
+}
+
+}  // namespace
+
+ConvGeometry same_padding(Index in_h, Index in_w, Index in_c, Index out_c, Index kernel,
+                          Index stride) {
+  require<ShapeError>(in_h > 0 && in_w > 0 && in_c > 0 && out_c > 0 && kernel > 0 && stride > 0,
+                      "same_padding: expected positive sizes, found input ",
+                      to_string(Shape{in_h, in_w, in_c}), ", out_c ", out_c, ", kernel ", kernel,
+                      ", stride ", stride, "; check the layer's settings");
+  const Index out_h = (in_h + stride - 1) / stride;
+  const Index out_w = (in_w + stride - 1) / stride;
+  const Index pad_h = std::max<Index>((out_h - 1) * stride + kernel - in_h, 0);
+  const Index pad_w = std::max<Index>((out_w - 1) * stride + kernel - in_w, 0);
+  return {in_h, in_w, in_c, out_h, out_w, out_c, kernel, stride, pad_h / 2, pad_w / 2};
+}
+
+template <class T>
+void conv_forward(Context& ctx, GroupView<T> y, GroupView<const T> x, ParamView<const T> filter,
+                  const ConvGeometry& geometry, const Epilogue<T>& epilogue) {
+  const char* op = "conv_forward";
+  check_geometry(op, geometry);
+  check_items(op, "y", y, geometry.output(), y.groups, y.batch, false);
+  check_items(op, "x", x, geometry.input(), y.groups, y.batch, true);
+  check_filter(op, filter, y.groups, geometry);
+  check_bias(op, epilogue.bias, y.groups, geometry.out_c);
+  if (y.groups == 0 || y.batch == 0) return;
+  dispatch_cpu_only(ctx, op, [&] { cpu::conv_forward(ctx, y, x, filter, geometry, epilogue); });
+}
+
+template <class T>
+void conv_backward_data(Context& ctx, GroupView<T> d_x, GroupView<const T> d_y,
+                        ParamView<const T> filter, const ConvGeometry& geometry,
+                        const Epilogue<T>& epilogue) {
+  const char* op = "conv_backward_data";
+  check_geometry(op, geometry);
+  check_items(op, "d_x", d_x, geometry.input(), d_x.groups, d_x.batch, false);
+  check_items(op, "d_y", d_y, geometry.output(), d_x.groups, d_x.batch, true);
+  check_filter(op, filter, d_x.groups, geometry);
+  check_bias(op, epilogue.bias, d_x.groups, geometry.in_c);
+  if (d_x.groups == 0 || d_x.batch == 0) return;
+  dispatch_cpu_only(ctx, op,
+                    [&] { cpu::conv_backward_data(ctx, d_x, d_y, filter, geometry, epilogue); });
+}
+
+template <class T>
+void conv_backward_weights(Context& ctx, ParamView<T> d_filter, GroupView<const T> x,
+                           GroupView<const T> d_y, const ConvGeometry& geometry, Write write) {
+  const char* op = "conv_backward_weights";
+  check_geometry(op, geometry);
+  check_filter(op, d_filter, d_filter.groups, geometry);
+  check_items(op, "x", x, geometry.input(), d_filter.groups, d_y.batch, true);
+  check_items(op, "d_y", d_y, geometry.output(), d_filter.groups, d_y.batch, true);
+  if (d_filter.groups == 0) return;
+  dispatch_cpu_only(ctx, op,
+                    [&] { cpu::conv_backward_weights(ctx, d_filter, x, d_y, geometry, write); });
+}
+
+template <class T>
+Index conv_workspace(const Context& ctx, Index groups, Index batch, const ConvGeometry& geometry) {
+  const char* op = "conv_workspace";
+  check_geometry(op, geometry);
+  require<ShapeError>(groups >= 0 && batch >= 0, op, ": expected counts >= 0, found ", groups,
+                      " groups of ", batch, " items; check the plan");
+  require<UnsupportedError>(ctx.on_cpu(), "conv on ", to_string(ctx.device()),
+                            ": this op has no CUDA version; choose the CPU backend");
+  return cpu::conv_workspace<T>(batch, geometry);
+}
+
+template Index conv_workspace<float>(const Context&, Index, Index, const ConvGeometry&);
+template Index conv_workspace<double>(const Context&, Index, Index, const ConvGeometry&);
+template void conv_forward<float>(Context&, GroupView<float>, GroupView<const float>,
+                                  ParamView<const float>, const ConvGeometry&,
+                                  const Epilogue<float>&);
+template void conv_forward<double>(Context&, GroupView<double>, GroupView<const double>,
+                                   ParamView<const double>, const ConvGeometry&,
+                                   const Epilogue<double>&);
+template void conv_backward_data<float>(Context&, GroupView<float>, GroupView<const float>,
+                                        ParamView<const float>, const ConvGeometry&,
+                                        const Epilogue<float>&);
+template void conv_backward_data<double>(Context&, GroupView<double>, GroupView<const double>,
+                                         ParamView<const double>, const ConvGeometry&,
+                                         const Epilogue<double>&);
+template void conv_backward_weights<float>(Context&, ParamView<float>, GroupView<const float>,
+                                           GroupView<const float>, const ConvGeometry&, Write);
+template void conv_backward_weights<double>(Context&, ParamView<double>, GroupView<const double>,
+                                            GroupView<const double>, const ConvGeometry&, Write);
+
+}  // namespace ganmm::kernels

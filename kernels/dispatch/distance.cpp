@@ -1,0 +1,68 @@
+#include "kernels/distance.h"
+
+#include "kernels/backend.h"
+#include "kernels/cpu/view_check.h"
+#include "kernels/dispatch/dispatch.h"
+
+namespace ganmm::kernels {
+
+namespace {
+
+void check_labels(const char* op, const std::int32_t* label, Index label_stride, Index groups,
+                  Index batch) {
+  if (groups == 0 || batch == 0) return;
+  require<ShapeError>(label != nullptr, op, ": expected memory for labels [R=", groups,
+                      "][B=", batch, "], found a null pointer; reserve the arena before running");
+  require<ShapeError>(groups <= 1 || label_stride >= batch, op,
+                      ": expected a label stride of at least ", batch, " in [R=", groups,
+                      "][B=", batch, "], found ", label_stride, "; groups must not overlap");
+}
+
+}  // namespace
+
+template <class T>
+void nearest_centre(Context& ctx, std::int32_t* label, T* distance, Index label_stride,
+                    GroupView<const T> data, GroupView<const T> centre) {
+  const char* op = "nearest_centre";
+  check_view(op, "data", data);
+  check_view(op, "centre", centre);
+  if ((data.groups != centre.groups && data.groups != 1) || data.features() != centre.features()) {
+    throw ShapeError(message(op, ": expected data [R or 1][B][D] and centre [R][k][D], found data ",
+                             describe(data), " and centre ", describe(centre),
+                             "; give every restart centres of the data's dimension"));
+  }
+  const bool rows = centre.groups > 0 && data.batch > 0;
+  require<ShapeError>(!rows || (centre.batch >= 1 && centre.batch < (Index{1} << 31)), op,
+                      ": expected 1 to 2^31-1 centres, found ", centre.batch,
+                      "; a row needs a centre to be nearest to");
+  check_labels(op, label, label_stride, centre.groups, data.batch);
+  dispatch_cpu_only(
+      ctx, op, [&] { cpu::nearest_centre<T>(ctx, label, distance, label_stride, data, centre); });
+}
+
+template <class T>
+void centre_sums(Context& ctx, double* sum, double* count, Index centres, const std::int32_t* label,
+                 Index label_stride, GroupView<const T> data) {
+  const char* op = "centre_sums";
+  check_view(op, "data", data);
+  check_labels(op, label, label_stride, data.groups, data.batch);
+  const bool rows = data.groups > 0 && data.batch > 0;
+  const bool missing = count == nullptr || (sum == nullptr && data.features() > 0);
+  require<ShapeError>(!rows || (!missing && centres >= 1), op,
+                      ": expected memory for the sums and counts of at least one centre, found ",
+                      centres, " centres", missing ? " and a null pointer" : "",
+                      "; allocate and clear both before the first chunk of rows");
+  dispatch_cpu_only(
+      ctx, op, [&] { cpu::centre_sums<T>(ctx, sum, count, centres, label, label_stride, data); });
+}
+
+template void nearest_centre<float>(Context&, std::int32_t*, float*, Index, GroupView<const float>,
+                                    GroupView<const float>);
+template void nearest_centre<double>(Context&, std::int32_t*, double*, Index,
+                                     GroupView<const double>, GroupView<const double>);
+template void centre_sums<float>(Context&, double*, double*, Index, const std::int32_t*, Index,
+                                 GroupView<const float>);
+template void centre_sums<double>(Context&, double*, double*, Index, const std::int32_t*, Index,
+                                  GroupView<const double>);
+
+}  // namespace ganmm::kernels

@@ -1,0 +1,165 @@
+#include "kernels/norm.h"
+
+#include "kernels/backend.h"
+#include "kernels/cpu/view_check.h"
+#include "kernels/dispatch/dispatch.h"
+
+#include <cmath>
+
+namespace ganmm::kernels {
+
+namespace {
+
+// What all norm ops share: x, its statistics and the settings. M is T or const T.
+template <class T, class M>
+void check_norm(const char* op, const GroupView<const T>& x, const ParamView<M>& mean,
+                const ParamView<M>& inv_sigma, const NormSettings& settings) {
+  check_view(op, "x", x);
+  check_channels(op, "x", x);
+  const Index sets = norm_statistics(settings, x.batch, x.item.back());
+  check_param(op, "mean", mean, x.groups, sets, "norm_statistics values per group");
+  check_param(op, "inv_sigma", inv_sigma, x.groups, sets, "norm_statistics values per group");
+}
+
+template <class T, class P>
+void check_channel_param(const char* op, const char* name, const ParamView<P>& param,
+                         const GroupView<const T>& x) {
+  check_param(op, name, param, x.groups, x.item.back(), "one value per channel of x");
+}
+
+}  // namespace
+
+Index norm_statistics(const NormSettings& settings, Index batch, Index channels) {
+  if (settings.kind == NormKind::layer) return batch;
+  if (batch == 0) return 0;
+  require<ShapeError>(settings.stat_batch > 0 && batch % settings.stat_batch == 0,
+                      "norm_statistics: expected a statistics batch that divides the batch of ",
+                      batch, " items, found ", settings.stat_batch,
+                      "; normalise over the whole batch or an equal part of it");
+  return checked_multiply(batch / settings.stat_batch, channels);
+}
+
+template <class T>
+void norm_forward(Context& ctx, GroupView<T> z, ParamView<T> mean, ParamView<T> inv_sigma,
+                  GroupView<const T> x, ParamView<const T> gamma, ParamView<const T> beta,
+                  const NormSettings& settings) {
+  const char* op = "norm_forward";
+  check_norm(op, x, mean, inv_sigma, settings);
+  check_like(op, "z", z, "x", x);
+  check_channel_param(op, "gamma", gamma, x);
+  check_channel_param(op, "beta", beta, x);
+  require<ConfigError>(settings.epsilon >= 0 && std::isfinite(settings.epsilon), op,
+                       ": expected a finite epsilon >= 0, found ", settings.epsilon,
+                       "; 1e-5 is usual");
+  dispatch_cpu_only(
+      ctx, op, [&] { cpu::norm_forward<T>(ctx, z, mean, inv_sigma, x, gamma, beta, settings); });
+}
+
+template <class T>
+void norm_backward_data(Context& ctx, GroupView<T> d_x, GroupView<const T> d_z,
+                        GroupView<const T> x, ParamView<const T> mean, ParamView<const T> inv_sigma,
+                        ParamView<const T> gamma, const NormSettings& settings) {
+  const char* op = "norm_backward_data";
+  check_norm(op, x, mean, inv_sigma, settings);
+  check_like(op, "d_x", d_x, "x", x);
+  check_like(op, "d_z", d_z, "x", x);
+  check_channel_param(op, "gamma", gamma, x);
+  dispatch_cpu_only(ctx, op, [&] {
+    cpu::norm_backward_data<T>(ctx, d_x, d_z, x, mean, inv_sigma, gamma, settings);
+  });
+}
+
+template <class T>
+void norm_backward_params(Context& ctx, ParamView<T> d_gamma, ParamView<T> d_beta,
+                          GroupView<const T> d_z, GroupView<const T> x, ParamView<const T> mean,
+                          ParamView<const T> inv_sigma, const NormSettings& settings, Write write) {
+  const char* op = "norm_backward_params";
+  check_norm(op, x, mean, inv_sigma, settings);
+  check_like(op, "d_z", d_z, "x", x);
+  check_channel_param(op, "d_gamma", d_gamma, x);
+  check_channel_param(op, "d_beta", d_beta, x);
+  dispatch_cpu_only(ctx, op, [&] {
+    cpu::norm_backward_params<T>(ctx, d_gamma, d_beta, d_z, x, mean, inv_sigma, settings, write);
+  });
+}
+
+template <class T>
+void norm_tangent(Context& ctx, GroupView<T> t_z, GroupView<const T> t_x, GroupView<const T> x,
+                  ParamView<const T> mean, ParamView<const T> inv_sigma, ParamView<const T> gamma,
+                  const NormSettings& settings) {
+  const char* op = "norm_tangent";
+  check_norm(op, x, mean, inv_sigma, settings);
+  check_like(op, "t_z", t_z, "x", x);
+  check_like(op, "t_x", t_x, "x", x);
+  check_channel_param(op, "gamma", gamma, x);
+  dispatch_cpu_only(
+      ctx, op, [&] { cpu::norm_tangent<T>(ctx, t_z, t_x, x, mean, inv_sigma, gamma, settings); });
+}
+
+template <class T>
+void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<T> d_gamma, ParamView<T> d_beta,
+                  GroupView<const T> r_z, GroupView<const T> u, GroupView<const T> t_x,
+                  GroupView<const T> x, ParamView<const T> mean, ParamView<const T> inv_sigma,
+                  ParamView<const T> gamma, const NormSettings& settings) {
+  const char* op = "norm_penalty";
+  require<UnsupportedError>(settings.kind == NormKind::layer, op,
+                            ": expected layer norm, found batch norm, under which the penalty is "
+                            "not per sample; choose layer norm or none in the critic");
+  check_norm(op, x, mean, inv_sigma, settings);
+  check_like(op, "r_x", r_x, "x", x);
+  check_like(op, "u", u, "x", x);
+  check_like(op, "t_x", t_x, "x", x);
+  if (r_z.data != nullptr) check_like(op, "r_z", r_z, "x", x);
+  check_channel_param(op, "gamma", gamma, x);
+  check_channel_param(op, "d_gamma", d_gamma, x);
+  check_channel_param(op, "d_beta", d_beta, x);
+  dispatch_cpu_only(ctx, op, [&] {
+    cpu::norm_penalty<T>(ctx, r_x, d_gamma, d_beta, r_z, u, t_x, x, mean, inv_sigma, gamma,
+                         settings);
+  });
+}
+
+template void norm_forward<float>(Context&, GroupView<float>, ParamView<float>, ParamView<float>,
+                                  GroupView<const float>, ParamView<const float>,
+                                  ParamView<const float>, const NormSettings&);
+template void norm_forward<double>(Context&, GroupView<double>, ParamView<double>,
+                                   ParamView<double>, GroupView<const double>,
+                                   ParamView<const double>, ParamView<const double>,
+                                   const NormSettings&);
+template void norm_backward_data<float>(Context&, GroupView<float>, GroupView<const float>,
+                                        GroupView<const float>, ParamView<const float>,
+                                        ParamView<const float>, ParamView<const float>,
+                                        const NormSettings&);
+template void norm_backward_data<double>(Context&, GroupView<double>, GroupView<const double>,
+                                         GroupView<const double>, ParamView<const double>,
+                                         ParamView<const double>, ParamView<const double>,
+                                         const NormSettings&);
+template void norm_backward_params<float>(Context&, ParamView<float>, ParamView<float>,
+                                          GroupView<const float>, GroupView<const float>,
+                                          ParamView<const float>, ParamView<const float>,
+                                          const NormSettings&, Write);
+template void norm_backward_params<double>(Context&, ParamView<double>, ParamView<double>,
+                                           GroupView<const double>, GroupView<const double>,
+                                           ParamView<const double>, ParamView<const double>,
+                                           const NormSettings&, Write);
+template void norm_tangent<float>(Context&, GroupView<float>, GroupView<const float>,
+                                  GroupView<const float>, ParamView<const float>,
+                                  ParamView<const float>, ParamView<const float>,
+                                  const NormSettings&);
+template void norm_tangent<double>(Context&, GroupView<double>, GroupView<const double>,
+                                   GroupView<const double>, ParamView<const double>,
+                                   ParamView<const double>, ParamView<const double>,
+                                   const NormSettings&);
+template void norm_penalty<float>(Context&, GroupView<float>, ParamView<float>, ParamView<float>,
+                                  GroupView<const float>, GroupView<const float>,
+                                  GroupView<const float>, GroupView<const float>,
+                                  ParamView<const float>, ParamView<const float>,
+                                  ParamView<const float>, const NormSettings&);
+template void norm_penalty<double>(Context&, GroupView<double>, ParamView<double>,
+                                   ParamView<double>, GroupView<const double>,
+                                   GroupView<const double>, GroupView<const double>,
+                                   GroupView<const double>, ParamView<const double>,
+                                   ParamView<const double>, ParamView<const double>,
+                                   const NormSettings&);
+
+}  // namespace ganmm::kernels

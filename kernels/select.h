@@ -1,0 +1,60 @@
+// From logits to the rows that every group trains on: softmax, argmax, the partition of a pool of
+// rows by label, the draw of critic batches with the epsilon share of foreign rows, and the gather.
+//
+// R mixtures of N components are R groups here ([R][...][N]) and R*N groups in the networks; the
+// component i of mixture r is network group r*N + i.
+#pragma once
+
+#include "kernels/core/context.h"
+#include "kernels/core/rng.h"
+#include "kernels/core/view.h"
+
+namespace ganmm::kernels {
+
+// posterior = softmax(logits / temperature) per row; label = its argmax (the lowest index wins
+// ties). Shapes logits, posterior [R][B][N] (posterior may alias logits), label [R][B] contiguous
+// per group with group stride `label_stride`. posterior may be empty.
+template <class T>
+void classify_rows(Context& ctx, GroupView<T> posterior, std::int32_t* label, Index label_stride,
+                   GroupView<const T> logits, double temperature);
+
+// The pool of one EM iteration: P consecutive rows of the (shuffled) data set.
+struct PoolView {
+  const std::int32_t* label = nullptr;  // [R][P] component of every row
+  const float* posterior = nullptr;     // [R][P][N]
+  Index mixtures = 0, components = 0, rows = 0;
+};
+
+// Rows of every mixture sorted by label (stable): member [R][P], begin [R][N+1] so that component
+// i of mixture r owns member[r][begin[r][i] .. begin[r][i+1]).
+void partition_rows(Context& ctx, std::int32_t* member, std::int32_t* begin, const PoolView& pool);
+
+struct DrawSettings {
+  Index batches = 5;    // critic batches per group
+  Index batch = 50;     // rows per batch
+  Index foreign = 0;    // of these, rows drawn from other components by posterior
+  Index first_row = 0;  // data row of pool row 0
+  RandomKey key;        // Purpose::real_rows
+};
+
+// Draws data row numbers for network groups [first_group, first_group + groups):
+// Draw e = c * batch + b of a group uses the words of quad e.
+//   row [groups][batches][batch]; in each batch the first batch - foreign rows are uniform draws
+//   with replacement from the component's own rows, the others draws with replacement from the
+//   rest of the pool with probability proportional to the component's posterior there.
+// A component that owns nothing draws its own part like its foreign part; if the posterior is 0
+// everywhere, uniformly from the pool. Posteriors enter as integers floor(p * 2^24 + 0.5), so that
+// sums are exact and the draw does not depend on the order of summation. Workspace
+// draw_workspace(rows) bytes of scratch.
+void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
+               const PoolView& pool, const std::int32_t* member, const std::int32_t* begin,
+               const DrawSettings& settings);
+Index draw_workspace(const Context& ctx, Index groups, Index rows);
+
+// y[n,b] = data[row[n,b]]. Shapes y [N][B][item], data [1][rows][item], row [N][B] with group
+// stride row_stride.
+template <class T>
+void gather_rows(Context& ctx, GroupView<T> y, GroupView<const T> data, const std::int32_t* row,
+                 Index row_stride);
+
+}  // namespace ganmm::kernels

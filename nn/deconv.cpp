@@ -1,0 +1,86 @@
+// Transposed convolution: the adjoint of the convolution that maps this layer's output to its
+// input, so forward and backward swap the ops of kernels/conv.h.
+#include "kernels/conv.h"
+#include "kernels/elementwise.h"
+#include "nn/layers.h"
+
+#include <cmath>
+
+namespace ganmm::nn {
+namespace {
+
+template <class T>
+class Deconv final : public Layer<T> {
+ public:
+  // `geometry` is that of the adjoint convolution: its input is this layer's output.
+  Deconv(const kernels::ConvGeometry& geometry, kernels::Activation activation, bool bias)
+      : Layer<T>(geometry.output(), geometry.input(), activation), geometry_(geometry),
+        bias_(bias) {}
+
+  void declare(ParamLayout& layout, const std::string& prefix) override {
+    // As for convolution, with fan_in divided by stride^2.
+    const double taps = static_cast<double>(geometry_.kernel * geometry_.kernel);
+    const double fan_in = taps * static_cast<double>(geometry_.out_c) /
+                          static_cast<double>(geometry_.stride * geometry_.stride);
+    const double fan_out = taps * static_cast<double>(geometry_.in_c);
+    const double bound = std::sqrt(3.0) * std::sqrt(4.0 / (fan_in + fan_out));
+    weight_ = layout.add({prefix + ".weight", geometry_.filter(), {Init::Kind::uniform, bound}});
+    if (bias_) bias_number_ = layout.add({prefix + ".bias", {geometry_.in_c}, {}});
+  }
+  Index workspace(const Context& ctx, Index groups, Index batch) const override {
+    return kernels::conv_workspace<T>(ctx, groups, batch, geometry_);
+  }
+
+ private:
+  void map_forward(Context& ctx, const ParamRange<T>& params, const Site<T>& site,
+                   kernels::Activation activation) const override {
+    kernels::Epilogue<T> epilogue;
+    if (bias_) epilogue.bias = params.value(bias_number_);
+    epilogue.activation = activation;
+    kernels::conv_backward_data<T>(ctx, site.y, site.x, params.value(weight_), geometry_, epilogue);
+  }
+  void map_adjoint(Context& ctx, const ParamRange<T>& params, const Site<T>&, GroupView<T> d_x,
+                   GroupView<const T> u) const override {
+    kernels::conv_forward<T>(ctx, d_x, u, params.value(weight_), geometry_);
+  }
+  void map_parameters(Context& ctx, const ParamRange<T>& params, const Site<T>&,
+                      GroupView<const T> x, GroupView<const T> u, bool with_bias,
+                      Write write) const override {
+    kernels::conv_backward_weights<T>(ctx, params.grad(weight_), u, x, geometry_, write);
+    if (bias_ && with_bias) kernels::bias_grad<T>(ctx, params.grad(bias_number_), u, write);
+  }
+  void map_tangent(Context& ctx, const ParamRange<T>& params, const Site<T>&, GroupView<T> t_z,
+                   GroupView<const T> t_x) const override {
+    kernels::conv_backward_data<T>(ctx, t_z, t_x, params.value(weight_), geometry_);
+  }
+
+  kernels::ConvGeometry geometry_;
+  bool bias_;
+  int weight_ = -1, bias_number_ = -1;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Layer<T>> make_deconv(const LayerSpec& spec, Shape input) {
+  require<ConfigError>(input.rank() == 3 && spec.output.rank() == 3,
+                       "deconv layer: expected an "
+                       "image input and output, found ",
+                       to_string(input), " and ", to_string(spec.output));
+  const Shape padded = spec.padded_as.rank() == 3 ? spec.padded_as : spec.output;
+  auto geometry = kernels::same_padding(padded[0], padded[1], spec.output[2], input[2], spec.kernel,
+                                        spec.stride);
+  require<ConfigError>(geometry.out_h == input[0] && geometry.out_w == input[1],
+                       "deconv layer: a convolution of ", to_string(padded), " with stride ",
+                       spec.stride, " gives ", geometry.out_h, "x", geometry.out_w,
+                       ", but the input is ", to_string(input));
+  // Cropping the output keeps the padding before the image and drops rows after it.
+  geometry.in_h = spec.output[0];
+  geometry.in_w = spec.output[1];
+  return std::make_unique<Deconv<T>>(geometry, spec.activation, spec.bias);
+}
+
+template std::unique_ptr<Layer<float>> make_deconv<float>(const LayerSpec&, Shape);
+template std::unique_ptr<Layer<double>> make_deconv<double>(const LayerSpec&, Shape);
+
+}  // namespace ganmm::nn

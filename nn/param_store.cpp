@@ -1,0 +1,108 @@
+#include "nn/param_store.h"
+
+#include "kernels/random.h"
+
+#include <algorithm>
+
+namespace ganmm::nn {
+namespace {
+
+// FNV-1a: a stable number for a tensor's name, so that its initial weights depend on nothing else.
+std::uint32_t name_hash(const std::string& name) {
+  std::uint32_t hash = 2166136261u;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  return hash;
+}
+
+}  // namespace
+
+template <class T>
+ParamView<const T> ParamRange<T>::value(int tensor) const {
+  const auto i = static_cast<std::size_t>(tensor);
+  const auto& slot = store_->layout_.slots()[i];
+  return {store_->value_.data() + slot.offset + first_ * slot.count, groups_,
+          store_->layout_.specs()[i].shape};
+}
+
+template <class T>
+ParamView<T> ParamRange<T>::grad(int tensor) const {
+  const auto i = static_cast<std::size_t>(tensor);
+  const auto& slot = store_->layout_.slots()[i];
+  require<ShapeError>(store_->grad_.data() != nullptr, "gradient of '",
+                      store_->layout_.specs()[i].name,
+                      "': this store holds values only; plan it for training");
+  return {store_->grad_.data() + slot.offset + first_ * slot.count, groups_,
+          store_->layout_.specs()[i].shape};
+}
+
+template <class T>
+kernels::ParamSlabs<T> ParamRange<T>::slabs() const {
+  return {store_->value_.data(),
+          store_->grad_.data(),
+          store_->state1_.data(),
+          store_->state2_.data(),
+          store_->step_.data(),
+          &store_->layout_.slots(),
+          first_,
+          groups_};
+}
+
+template <class T>
+ParamStore<T>::ParamStore(Arena& arena, const std::string& name, ParamLayout layout, StoreUse use)
+    : layout_(std::move(layout)) {
+  const Index count = layout_.elements();
+  value_ = arena.request<T>(name + " values", count);
+  if (use == StoreUse::training) {
+    grad_ = arena.request<T>(name + " gradients", count);
+    state1_ = arena.request<T>(name + " optimiser state 1", count);
+    state2_ = arena.request<T>(name + " optimiser state 2", count);
+    step_ = arena.request<std::int32_t>(name + " optimiser steps", layout_.groups());
+  }
+}
+
+template <class T>
+void ParamStore<T>::initialize(Context& ctx, std::uint64_t seed, std::uint32_t generation,
+                               Index first, Index groups) {
+  Context host;
+  std::vector<T> values;
+  for (std::size_t i = 0; i < layout_.specs().size(); ++i) {
+    const ParamSpec& spec = layout_.specs()[i];
+    const kernels::TensorSlot& slot = layout_.slots()[i];
+    values.assign(static_cast<std::size_t>(slot.count * groups),
+                  spec.init.kind == Init::Kind::one ? T{1} : T{0});
+    if (spec.init.kind == Init::Kind::uniform) {
+      const RandomKey key{seed, Purpose::initial_weights,
+                          name_hash(spec.name) + generation * 0x9E3779B9u,
+                          static_cast<std::uint32_t>(first)};
+      kernels::fill_uniform(host, GroupView<T>(values.data(), groups, 1, {slot.count}),
+                            -spec.init.bound, spec.init.bound, key);
+    }
+    ctx.copy_to_device(value_.data() + slot.offset + first * slot.count, values.data(),
+                       values.size() * sizeof(T));
+  }
+}
+
+template <class T>
+std::vector<T> ParamStore<T>::download(Context& ctx, int tensor) const {
+  const auto& slot = layout_.slots()[static_cast<std::size_t>(tensor)];
+  std::vector<T> values(static_cast<std::size_t>(slot.count * layout_.groups()));
+  ctx.copy_to_host(values.data(), value_.data() + slot.offset, values.size() * sizeof(T));
+  return values;
+}
+
+template <class T>
+void ParamStore<T>::upload(Context& ctx, int tensor, const std::vector<T>& values) {
+  const auto i = static_cast<std::size_t>(tensor);
+  const auto& slot = layout_.slots()[i];
+  require<ShapeError>(static_cast<Index>(values.size()) == slot.count * layout_.groups(),
+                      "values of '", layout_.specs()[i].name, "': expected ",
+                      slot.count * layout_.groups(), " elements, found ", values.size());
+  ctx.copy_to_device(value_.data() + slot.offset, values.data(), values.size() * sizeof(T));
+}
+
+template class ParamRange<float>;
+template class ParamRange<double>;
+template class ParamStore<float>;
+template class ParamStore<double>;
+
+}  // namespace ganmm::nn

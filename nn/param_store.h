@@ -1,0 +1,67 @@
+// The memory of a ParamLayout: value, gradient and optimiser state in parallel slabs.
+#pragma once
+
+#include "kernels/core/arena.h"
+#include "kernels/core/context.h"
+#include "kernels/core/view.h"
+#include "kernels/optim.h"
+#include "nn/param_layout.h"
+
+#include <string>
+#include <vector>
+
+namespace ganmm::nn {
+
+// What a store is for decides which slabs it has.
+enum class StoreUse { inference, training };
+
+template <class T>
+class ParamStore;
+
+// The tensors of groups [first, first + groups) of a store: what layers are handed.
+template <class T>
+class ParamRange {
+ public:
+  ParamRange(const ParamStore<T>& store, Index first, Index groups)
+      : store_(&store), first_(first), groups_(groups) {}
+
+  ParamView<const T> value(int tensor) const;
+  ParamView<T> grad(int tensor) const;
+  kernels::ParamSlabs<T> slabs() const;
+  Index first() const { return first_; }
+  Index groups() const { return groups_; }
+
+ private:
+  const ParamStore<T>* store_;
+  Index first_;
+  Index groups_;
+};
+
+template <class T>
+class ParamStore {
+ public:
+  // Requests its slabs from `arena`; usable once that is reserved. Must outlive its ranges.
+  ParamStore(Arena& arena, const std::string& name, ParamLayout layout, StoreUse use);
+
+  const ParamLayout& layout() const { return layout_; }
+  ParamRange<T> range(Index first, Index groups) const { return {*this, first, groups}; }
+  ParamRange<T> all() const { return range(0, layout_.groups()); }
+
+  // Fills the values of groups [first, first + groups) from (seed, tensor name, group, generation).
+  // The same network gets the same weights whatever other tensors exist. Host work; not for use
+  // inside a step.
+  void initialize(Context& ctx, std::uint64_t seed, std::uint32_t generation, Index first,
+                  Index groups);
+
+  // All values of one tensor, [groups][shape], as host memory.
+  std::vector<T> download(Context& ctx, int tensor) const;
+  void upload(Context& ctx, int tensor, const std::vector<T>& values);
+
+ private:
+  friend class ParamRange<T>;
+  ParamLayout layout_;
+  Buffer<T> value_, grad_, state1_, state2_;
+  Buffer<std::int32_t> step_;
+};
+
+}  // namespace ganmm::nn
