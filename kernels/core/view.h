@@ -4,6 +4,8 @@
 
 #include "kernels/core/shape.h"
 
+#include <type_traits>
+
 namespace ganmm {
 
 // Activations [N][B][item...]: `batch` items per group, each item contiguous (channels last).
@@ -26,7 +28,9 @@ struct GroupView {
       : data(data_), groups(groups_), batch(batch_), item(item_), group_stride(group_stride_),
         batch_stride(batch_stride_) {}
 
-  operator GroupView<const T>() const {
+  operator GroupView<const T>() const
+    requires(!std::is_const_v<T>)
+  {
     return {data, groups, batch, item, group_stride, batch_stride};
   }
 
@@ -48,8 +52,10 @@ struct GroupView {
   }
   // The same elements of an item under another shape.
   GroupView reshaped(Shape shape) const {
-    require<ShapeError>(shape.count() == item.count(), "item ", to_string(item), " viewed as ",
-                        to_string(shape), ": expected the same number of elements");
+    if (shape.count() != item.count()) {  // no message is built on the way of every layer pass
+      throw ShapeError(message("item ", to_string(item), " viewed as ", to_string(shape),
+                               ": expected the same number of elements"));
+    }
     return {data, groups, batch, shape, group_stride, batch_stride};
   }
   // [R*N][B] as [R][N*B]: the batches of neighbouring groups joined. Needs contiguous groups.
@@ -76,7 +82,11 @@ struct ParamView {
   ParamView(T* data_, Index groups_, Shape shape_, Index group_stride_)
       : data(data_), groups(groups_), shape(shape_), group_stride(group_stride_) {}
 
-  operator ParamView<const T>() const { return {data, groups, shape, group_stride}; }
+  operator ParamView<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, groups, shape, group_stride};
+  }
 
   T* group(Index g) const { return data + g * group_stride; }
   Index count() const { return shape.count(); }

@@ -5,7 +5,6 @@
 #include <dnnl.hpp>
 #include <memory>
 #include <mutex>
-#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -16,6 +15,24 @@
 namespace ganmm::kernels::cpu::onednn {
 
 namespace {
+
+// A filter above this size leaves the second-level cache between two items.
+constexpr Index kLargeFilterBytes = Index{1} << 20;
+
+// One primitive and the number of items it takes per call.
+struct ConvCase {
+  ConvOp op;
+  Index batch;
+  ConvGeometry geometry;
+
+  bool operator==(const ConvCase&) const = default;
+};
+
+ConvCase case_of(ConvOp op, Index batch, const ConvGeometry& geometry) {
+  const bool large = aligned_bytes<float>(geometry.filter().count()) > kLargeFilterBytes;
+  const bool whole_batch = op == ConvOp::backward_weights || (op == ConvOp::backward_data && large);
+  return {op, whole_batch ? batch : 1, geometry};
+}
 
 using dnnl::memory;
 using Arguments = std::unordered_map<int, memory>;
@@ -49,7 +66,7 @@ const dnnl::engine& engine() {
 // for weights, out of it.
 struct Plan {
   bool available = false;
-  memory::desc source, target, filter, bias, own_filter, scratchpad;
+  memory::desc source, target, filter, own_filter, scratchpad;
   dnnl::primitive primitive, reorder, reorder_add;
 
   bool same_filter() const { return filter == own_filter; }
@@ -72,24 +89,10 @@ Plan make_plan(const ConvCase& which) {
   plan.source = items(which.batch, g.input());
   plan.target = items(which.batch, g.output());
   plan.own_filter = memory::desc(filter_dims, f32, memory::format_tag::hwio);
-  if (which.bias) plan.bias = memory::desc({g.out_c}, f32, memory::format_tag::x);
   const memory::desc any_filter(filter_dims, f32, memory::format_tag::any);
-
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  dnnl::primitive_attr forward_attributes = attributes;
   const auto direct = dnnl::algorithm::convolution_direct;
-  if (which.op == ConvOp::forward && !which.activation.identity()) {
-    const bool leaky = which.activation.kind == ActivationKind::leaky_relu;
-    const float slope = leaky ? static_cast<float>(which.activation.slope) : 0.0f;
-    dnnl::post_ops after_sum;
-#if DNNL_VERSION_MAJOR >= 3
-    after_sum.append_eltwise(dnnl::algorithm::eltwise_relu, slope, 0.0f);
-#else
-    after_sum.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, slope, 0.0f);
-#endif
-    forward_attributes.set_post_ops(after_sum);
-  }
 
   const auto take = [&plan](const auto& description, const memory::desc& filter) {
     // "ref" is scalar code without blocking: the unfolded product is far better.
@@ -100,13 +103,13 @@ Plan make_plan(const ConvCase& which) {
   try {
 #if DNNL_VERSION_MAJOR >= 3
     const dnnl::convolution_forward::primitive_desc forward(
-        engine(), dnnl::prop_kind::forward_training, direct, plan.source, any_filter, plan.bias,
-        plan.target, strides, before, after, forward_attributes);
+        engine(), dnnl::prop_kind::forward_training, direct, plan.source, any_filter, plan.target,
+        strides, before, after, attributes);
 #else
-    const dnnl::convolution_forward::primitive_desc forward(
-        {dnnl::prop_kind::forward_training, direct, plan.source, any_filter, plan.bias, plan.target,
-         strides, before, after},
-        forward_attributes, engine());
+    const dnnl::convolution_forward::primitive_desc forward({dnnl::prop_kind::forward_training,
+                                                             direct, plan.source, any_filter,
+                                                             plan.target, strides, before, after},
+                                                            attributes, engine());
 #endif
     if (which.op == ConvOp::forward) {
       take(forward, forward.weights_desc());
@@ -156,13 +159,6 @@ Plan make_plan(const ConvCase& which) {
   return plan;
 }
 
-auto key_of(const ConvCase& c) {
-  const ConvGeometry& g = c.geometry;
-  return std::make_tuple(c.op, c.batch, c.bias, c.activation.kind, c.activation.slope, g.in_h,
-                         g.in_w, g.in_c, g.out_h, g.out_w, g.out_c, g.kernel, g.stride, g.pad_top,
-                         g.pad_left);
-}
-
 std::string text(const ConvCase& which) {
   return message("oneDNN convolution of ", to_string(which.geometry.input()), " to ",
                  to_string(which.geometry.output()), ", kernel ", which.geometry.kernel,
@@ -185,22 +181,20 @@ auto guarded(const ConvCase& which, Body&& body) {
 // A plan of the process-wide cache. Plans are never changed, and a shared pointer keeps one alive
 // while it is used, so lanes may look up and run at once.
 std::shared_ptr<const Plan> plan_for(const ConvCase& which) {
-  using Key = decltype(key_of(which));
   struct Entry {
-    Key key;
+    ConvCase which;
     std::shared_ptr<const Plan> plan;
   };
   constexpr std::size_t kMostPlans = 256;  // far above any network; bounds odd callers
   static std::mutex mutex;
   static std::vector<Entry> entries;
-  const Key key = key_of(which);
   const std::scoped_lock lock(mutex);
   const auto found = std::find_if(entries.begin(), entries.end(),
-                                  [&key](const Entry& entry) { return entry.key == key; });
+                                  [&which](const Entry& entry) { return entry.which == which; });
   if (found != entries.end()) return found->plan;
   if (entries.size() >= kMostPlans) entries.clear();
   auto plan = guarded(which, [&] { return std::make_shared<const Plan>(make_plan(which)); });
-  entries.push_back({key, plan});
+  entries.push_back({which, plan});
   return plan;
 }
 
@@ -235,43 +229,43 @@ memory arranged(const Plan& plan, const float* filter, const Pieces& pieces,
 
 }  // namespace
 
-bool conv_available(const ConvCase& which) { return plan_for(which)->available; }
+bool conv_available(ConvOp op, Index batch, const ConvGeometry& geometry) {
+  return plan_for(case_of(op, batch, geometry))->available;
+}
 
-Index conv_workspace(const ConvCase& which) {
-  const auto plan = plan_for(which);
+Index conv_workspace(ConvOp op, Index batch, const ConvGeometry& geometry) {
+  const auto plan = plan_for(case_of(op, batch, geometry));
   if (!plan->available) return 0;
   return aligned_bytes<float>(floats(plan->scratchpad)) +
          aligned_bytes<float>(floats(plan->filter));
 }
 
-void conv_forward(Scratch& scratch, float* y, const float* x, const float* filter,
-                  const float* bias, Activation activation, Index batch,
-                  const ConvGeometry& geometry) {
-  const ConvCase which{ConvOp::forward, geometry, 1, bias != nullptr, activation};
+void conv_forward(Scratch& scratch, float* y, const float* x, const float* filter, Index batch,
+                  const ConvGeometry& geometry, const ItemDone& item_done) {
+  const ConvCase which = case_of(ConvOp::forward, batch, geometry);
   const auto plan = plan_for(which);
   guarded(which, [&] {
     const Pieces pieces(scratch, *plan);
     dnnl::stream stream(engine());
     memory source = wrap(plan->source, x);
     memory target = wrap(plan->target, y);
-    Arguments arguments{{DNNL_ARG_SRC, source},
-                        {DNNL_ARG_WEIGHTS, arranged(*plan, filter, pieces, stream)},
-                        {DNNL_ARG_DST, target},
-                        {DNNL_ARG_SCRATCHPAD, wrap(plan->scratchpad, pieces.scratchpad)}};
-    if (bias != nullptr) arguments.insert({DNNL_ARG_BIAS, wrap(plan->bias, bias)});
+    const Arguments arguments{{DNNL_ARG_SRC, source},
+                              {DNNL_ARG_WEIGHTS, arranged(*plan, filter, pieces, stream)},
+                              {DNNL_ARG_DST, target},
+                              {DNNL_ARG_SCRATCHPAD, wrap(plan->scratchpad, pieces.scratchpad)}};
     for (Index b = 0; b < batch; ++b) {
       source.set_data_handle(const_cast<float*>(x + b * geometry.input().count()));
       target.set_data_handle(y + b * geometry.output().count());
       plan->primitive.execute(stream, arguments);
+      stream.wait();
+      item_done(b);
     }
-    stream.wait();
   });
 }
 
 void conv_backward_data(Scratch& scratch, float* d_x, const float* d_y, const float* filter,
-                        Index batch, const ConvGeometry& geometry,
-                        const std::function<void(Index)>& item_done) {
-  const ConvCase which{ConvOp::backward_data, geometry, 1, false, {}};
+                        Index batch, const ConvGeometry& geometry, const ItemDone& item_done) {
+  const ConvCase which = case_of(ConvOp::backward_data, batch, geometry);
   const auto plan = plan_for(which);
   guarded(which, [&] {
     const Pieces pieces(scratch, *plan);
@@ -282,19 +276,19 @@ void conv_backward_data(Scratch& scratch, float* d_x, const float* d_y, const fl
                               {DNNL_ARG_WEIGHTS, arranged(*plan, filter, pieces, stream)},
                               {DNNL_ARG_DIFF_DST, target},
                               {DNNL_ARG_SCRATCHPAD, wrap(plan->scratchpad, pieces.scratchpad)}};
-    for (Index b = 0; b < batch; ++b) {
-      source.set_data_handle(d_x + b * geometry.input().count());
-      target.set_data_handle(const_cast<float*>(d_y + b * geometry.output().count()));
+    for (Index first = 0; first < batch; first += which.batch) {
+      source.set_data_handle(d_x + first * geometry.input().count());
+      target.set_data_handle(const_cast<float*>(d_y + first * geometry.output().count()));
       plan->primitive.execute(stream, arguments);
       stream.wait();
-      item_done(b);
+      for (Index b = first; b < first + which.batch; ++b) item_done(b);
     }
   });
 }
 
 void conv_backward_weights(Scratch& scratch, float* d_filter, const float* x, const float* d_y,
                            Index batch, const ConvGeometry& geometry, Write write) {
-  const ConvCase which{ConvOp::backward_weights, geometry, batch, false, {}};
+  const ConvCase which = case_of(ConvOp::backward_weights, batch, geometry);
   const auto plan = plan_for(which);
   guarded(which, [&] {
     const Pieces pieces(scratch, *plan);

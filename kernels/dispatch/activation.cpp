@@ -1,7 +1,7 @@
 #include "kernels/activation.h"
 
 #include "kernels/backend.h"
-#include "kernels/cpu/view_check.h"
+#include "kernels/dispatch/view_check.h"
 #include "kernels/dispatch/dispatch.h"
 
 namespace ganmm::kernels {

@@ -1,7 +1,7 @@
 #include "kernels/norm.h"
 
 #include "kernels/backend.h"
-#include "kernels/cpu/view_check.h"
+#include "kernels/dispatch/view_check.h"
 #include "kernels/dispatch/dispatch.h"
 
 #include <cmath>
@@ -113,6 +113,11 @@ void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<T> d_gamma, ParamVie
   check_channel_param(op, "gamma", gamma, x);
   check_channel_param(op, "d_gamma", d_gamma, x);
   check_channel_param(op, "d_beta", d_beta, x);
+  const T* out = r_x.data;
+  require<ShapeError>(
+      out == nullptr || (out != r_z.data && out != u.data && out != t_x.data && out != x.data), op,
+      ": expected memory of its own for r_x, found that of an input; the inputs are read again for "
+      "the gradient of gamma");
   dispatch_cpu_only(ctx, op, [&] {
     cpu::norm_penalty<T>(ctx, r_x, d_gamma, d_beta, r_z, u, t_x, x, mean, inv_sigma, gamma,
                          settings);

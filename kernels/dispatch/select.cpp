@@ -48,8 +48,10 @@ Index draw_workspace(const Context&, Index groups, Index rows) {
 template <class T>
 void gather_rows(Context& ctx, GroupView<T> y, GroupView<const T> data, const std::int32_t* row,
                  Index row_stride) {
-  require<ShapeError>(data.features() == y.features(), "gather_rows: expected items of ",
-                      to_string(data.item), ", found ", to_string(y.item));
+  if (data.features() != y.features()) {
+    throw ShapeError(message("gather_rows: expected items of ", to_string(data.item), ", found ",
+                             to_string(y.item)));
+  }
   dispatch_cpu_only(ctx, "gather_rows",
                     [&] { cpu::gather_rows<T>(ctx, y, data, row, row_stride); });
 }

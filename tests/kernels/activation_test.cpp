@@ -1,5 +1,4 @@
 #include "kernels/activation.h"
-
 #include "tests/reference/activation.h"
 #include "tests/support/devices.h"
 #include "tests/support/gradcheck.h"
@@ -13,13 +12,12 @@ using namespace ganmm::test;
 using reference::activate;
 using reference::derivative_from_y;
 
-const std::vector<Activation> kAll = {{ActivationKind::identity, 0.2},
-                                      {ActivationKind::relu, 0.2},
-                                      {ActivationKind::leaky_relu, 0.2},
-                                      {ActivationKind::leaky_relu, 0.01},
-                                      {ActivationKind::tanh, 0.2},
-                                      {ActivationKind::sigmoid, 0.2}};
-const std::vector<Activation> kSmooth = {{ActivationKind::tanh, 0.2}, {ActivationKind::sigmoid, 0.2}};
+const std::vector<Activation> kAll = {
+    {ActivationKind::identity, 0.2},   {ActivationKind::relu, 0.2},
+    {ActivationKind::leaky_relu, 0.2}, {ActivationKind::leaky_relu, 0.01},
+    {ActivationKind::tanh, 0.2},       {ActivationKind::sigmoid, 0.2}};
+const std::vector<Activation> kSmooth = {{ActivationKind::tanh, 0.2},
+                                         {ActivationKind::sigmoid, 0.2}};
 
 // A few roundings of the result itself; for tanh and sigmoid room for an approximation of the
 // exponential with an error of some units in the last place. Results below the smallest normal
@@ -75,9 +73,9 @@ GANMM_DEVICE_CASE("activation: forward follows the definition in every width, al
 
 GANMM_DEVICE_CASE("activation: forward is right near zero, in the tails and beyond") {
   Values z;
-  for (const double magnitude : {0.0, 1e-30, 1e-20, 1e-9, 1e-6, 1e-4, 1e-3, 0.1, 0.5, 0.62, 1.0, 4.0,
-                                 7.9, 8.9, 9.1, 15.0, 20.0, 50.0, 87.0, 88.5, 90.0, 104.0, 1e3,
-                                 1e4, 1e30}) {
+  for (const double magnitude :
+       {0.0, 1e-30, 1e-20, 1e-9, 1e-6, 1e-4, 1e-3, 0.1,  0.5,   0.62, 1.0, 4.0, 7.9,
+        8.9, 9.1,   15.0,  20.0, 50.0, 87.0, 88.5, 90.0, 104.0, 1e3,  1e4, 1e30}) {
     z.push_back(magnitude);
     z.push_back(-magnitude);
   }

@@ -1,5 +1,4 @@
 #include "kernels/conv.h"
-
 #include "tests/reference/activation.h"
 #include "tests/reference/conv.h"
 #include "tests/support/devices.h"
@@ -15,11 +14,11 @@ using namespace ganmm::test;
 // between the sides, none at all, and an image smaller than the kernel.
 std::vector<ConvGeometry> geometries() {
   std::vector<ConvGeometry> all = {
-      same_padding(5, 7, 1, 2, 3, 1),  same_padding(5, 7, 3, 4, 5, 2),
-      same_padding(9, 4, 2, 3, 5, 2),  same_padding(9, 4, 3, 16, 3, 2),
-      same_padding(8, 8, 16, 3, 5, 2), same_padding(16, 16, 2, 3, 3, 1),
+      same_padding(5, 7, 1, 2, 3, 1),   same_padding(5, 7, 3, 4, 5, 2),
+      same_padding(9, 4, 2, 3, 5, 2),   same_padding(9, 4, 3, 16, 3, 2),
+      same_padding(8, 8, 16, 3, 5, 2),  same_padding(16, 16, 2, 3, 3, 1),
       same_padding(4, 4, 16, 16, 5, 2), same_padding(7, 7, 3, 2, 5, 1),
-      same_padding(1, 2, 2, 3, 5, 2),  same_padding(14, 14, 1, 1, 5, 2)};
+      same_padding(1, 2, 2, 3, 5, 2),   same_padding(14, 14, 1, 1, 5, 2)};
   all.push_back({7, 6, 2, 3, 2, 3, 3, 2, 0, 0});  // unpadded, the last column unused
   all.push_back({6, 6, 1, 4, 3, 2, 3, 2, 2, 1});  // another padding before each axis
   return all;
@@ -82,8 +81,8 @@ GANMM_CPU_CASE("conv: forward is exact on small integers for every geometry") {
       const Param<T> filter(ctx, size.groups, g.filter(), data.filter, Layout::group_gaps);
       Batch<T> y(ctx, size.groups, size.batch, g.output(), Layout::group_gaps);
       conv_forward<T>(ctx, y.view(), x.input(), filter.input(), g);
-      check_equal(y.get(), reference::conv_forward(g, size.groups, size.batch, data.x, data.filter)
-                               .value);
+      check_equal(y.get(),
+                  reference::conv_forward(g, size.groups, size.batch, data.x, data.filter).value);
     }
   }
 }
@@ -99,9 +98,9 @@ GANMM_CPU_CASE("conv: backward-data is exact on small integers for every geometr
       const Param<T> filter(ctx, size.groups, g.filter(), data.filter, Layout::group_gaps);
       Batch<T> d_x(ctx, size.groups, size.batch, g.input(), Layout::group_gaps);
       conv_backward_data<T>(ctx, d_x.view(), d_y.input(), filter.input(), g);
-      check_equal(d_x.get(), reference::conv_backward_data(g, size.groups, size.batch, data.d_y,
-                                                           data.filter)
-                                 .value);
+      check_equal(
+          d_x.get(),
+          reference::conv_backward_data(g, size.groups, size.batch, data.d_y, data.filter).value);
     }
   }
 }
@@ -204,10 +203,9 @@ GANMM_CPU_CASE("conv: the epilogue serves convolution and transposed convolution
       const Values in = random.reals<T>(size.groups * size.batch * from.count(), -1, 1);
       const Values filter_values = random.reals<T>(size.groups * g.filter().count(), -0.25, 0.25);
       const Values bias_values = random.reals<T>(size.groups * to.back(), -1, 1);
-      auto sums = transposed ? reference::conv_backward_data(g, size.groups, size.batch, in,
-                                                             filter_values)
-                             : reference::conv_forward(g, size.groups, size.batch, in,
-                                                       filter_values);
+      auto sums = transposed
+                      ? reference::conv_backward_data(g, size.groups, size.batch, in, filter_values)
+                      : reference::conv_forward(g, size.groups, size.batch, in, filter_values);
       const Index per_group = size.batch * to.count();
       for (Index i = 0; i < size.groups * per_group; ++i) {
         sums.add(i, bias_values[reference::at(i / per_group * to.back() + i % to.back())]);
@@ -283,8 +281,7 @@ TEST_CASE("conv: shapes that do not fit are refused") {
   const ConvGeometry g = same_padding(5, 7, 2, 3, 3, 2);
   plan_all<float>(ctx, {g});
   const Batch<float> x(ctx, 2, 1, g.input(), Values(reference::at(2 * g.input().count()), 1.0));
-  const Param<float> filter(ctx, 2, g.filter(),
-                            Values(reference::at(2 * g.filter().count()), 1.0));
+  const Param<float> filter(ctx, 2, g.filter(), Values(reference::at(2 * g.filter().count()), 1.0));
   const Param<float> bias(ctx, 2, {2}, Values(4, 1.0));
   Batch<float> y(ctx, 2, 1, g.output());
   Batch<float> two_items(ctx, 2, 2, g.output());

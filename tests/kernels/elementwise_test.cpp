@@ -1,5 +1,4 @@
 #include "kernels/elementwise.h"
-
 #include "tests/reference/elementwise.h"
 #include "tests/support/devices.h"
 #include "tests/support/guard_buffer.h"

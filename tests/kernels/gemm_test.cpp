@@ -1,5 +1,4 @@
 #include "kernels/gemm.h"
-
 #include "tests/reference/activation.h"
 #include "tests/reference/gemm.h"
 #include "tests/support/devices.h"
@@ -101,9 +100,10 @@ GANMM_DEVICE_CASE("gemm: network shapes stay within the rounding of their sums")
     bool ta, tb;
   };
   // Forward, backward-data and backward-weights of the dense networks, and a long sum.
-  const std::vector<Case> cases = {{{7, 150, 64, 19}, false, false}, {{7, 150, 19, 64}, false, true},
-                                   {{7, 64, 19, 50}, true, false},   {{2, 19, 64, 150}, true, false},
-                                   {{1, 50, 1, 64}, false, false},   {{1, 13, 7, 1600}, false, false}};
+  const std::vector<Case> cases = {
+      {{7, 150, 64, 19}, false, false}, {{7, 150, 19, 64}, false, true},
+      {{7, 64, 19, 50}, true, false},   {{2, 19, 64, 150}, true, false},
+      {{1, 50, 1, 64}, false, false},   {{1, 13, 7, 1600}, false, false}};
   for (const Case& c : cases) {
     CAPTURE(c.size.m);
     CAPTURE(c.size.k);

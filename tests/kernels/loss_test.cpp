@@ -1,5 +1,4 @@
 #include "kernels/loss.h"
-
 #include "tests/reference/loss.h"
 #include "tests/support/devices.h"
 #include "tests/support/gradcheck.h"

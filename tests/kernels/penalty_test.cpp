@@ -1,5 +1,4 @@
 #include "kernels/penalty.h"
-
 #include "tests/reference/penalty.h"
 #include "tests/reference/random.h"
 #include "tests/support/devices.h"
@@ -15,8 +14,8 @@ using namespace ganmm::test;
 const RandomKey kKey{0x123456789abcdef0u, Purpose::interpolation, 17, 3};
 
 double alpha(const RandomKey& key, Index group, Index item) {
-  return reference::uniform(reference::word(key, static_cast<std::uint32_t>(group),
-                                            static_cast<std::uint64_t>(item)));
+  return reference::uniform(
+      reference::word(key, static_cast<std::uint32_t>(group), static_cast<std::uint64_t>(item)));
 }
 
 }  // namespace
@@ -51,7 +50,8 @@ GANMM_CPU_CASE("penalty: interpolates lie between real and fake rows") {
       RandomData random(static_cast<std::uint64_t>(width));
       const Index stored = layout == Layout::shared ? 1 : groups;
       const Values real_values = random.reals<T>(stored * batch * width, -2, 2);
-      const Values real_all = layout == Layout::shared ? repeated(real_values, groups) : real_values;
+      const Values real_all =
+          layout == Layout::shared ? repeated(real_values, groups) : real_values;
       const Values fake_values = random.reals<T>(groups * batch * width, -2, 2);
       Values expected, allowed;
       for (Index i = 0; i < groups * batch * width; ++i) {
@@ -136,9 +136,9 @@ TEST_CASE("penalty: the direction is the derivative of the penalty") {
   Batch<double> v(ctx, 1, 4, {7});
   Param<double> penalty(ctx, 1, {1});
   penalty_direction<double>(ctx, v.view(), penalty.view(), g.input(), 10);
-  check_gradient(v.get(), central_gradient(
-                              [](const Values& at) { return reference::penalty(at, 4, 7, 10); },
-                              g_values));
+  check_gradient(v.get(),
+                 central_gradient([](const Values& at) { return reference::penalty(at, 4, 7, 10); },
+                                  g_values));
 }
 
 GANMM_CPU_CASE("penalty: a vanishing gradient has no direction, costs lambda and gives no NaN") {

@@ -1,10 +1,10 @@
 // Activation functions and their derivatives, of z and of y = phi(z).
 #pragma once
 
-#include <cmath>
-
 #include "kernels/activation.h"
 #include "tests/reference/values.h"
+
+#include <cmath>
 
 namespace ganmm::reference {
 

@@ -1,11 +1,11 @@
 // Cross-entropy against softmax, by its definition.
 #pragma once
 
-#include <cmath>
-
 #include "kernels/loss.h"
 #include "tests/reference/select.h"
 #include "tests/reference/values.h"
+
+#include <cmath>
 
 namespace ganmm::reference {
 

@@ -1,10 +1,10 @@
 // Batch and layer normalisation, set by set.
 #pragma once
 
-#include <cmath>
-
 #include "kernels/norm.h"
 #include "tests/reference/values.h"
+
+#include <cmath>
 
 namespace ganmm::reference {
 
@@ -31,8 +31,8 @@ inline std::vector<std::vector<Index>> norm_sets(const NormSettings& settings,
   for (Index i = 0; i < shape.count(); ++i) {
     const Index item = i / (shape.positions * shape.channels) % shape.batch;
     const Index stat_batch = layer ? item : item / settings.stat_batch;
-    const Index set = (shape.group(i) * stat_batches + stat_batch) * per_batch +
-                      (layer ? 0 : shape.channel(i));
+    const Index set =
+        (shape.group(i) * stat_batches + stat_batch) * per_batch + (layer ? 0 : shape.channel(i));
     sets[at(set)].push_back(i);
   }
   return sets;
@@ -91,8 +91,7 @@ inline Sums project(const NormSettings& settings, const NormShape& shape, const 
     }
     for (const Index i : set) {
       out.value[at(i)] = q[at(i)] - mean - xhat[at(i)] * mean_xhat;
-      out.scale[at(i)] =
-          std::abs(q[at(i)]) + magnitude + std::abs(xhat[at(i)]) * magnitude_xhat;
+      out.scale[at(i)] = std::abs(q[at(i)]) + magnitude + std::abs(xhat[at(i)]) * magnitude_xhat;
     }
   }
   return out;
@@ -104,8 +103,7 @@ inline Values times_gamma(const NormShape& shape, const Values& gamma, Values q)
 }
 
 inline Sums norm_backward_data(const NormSettings& settings, const NormShape& shape,
-                               const NormForward& forward, const Values& gamma,
-                               const Values& d_z) {
+                               const NormForward& forward, const Values& gamma, const Values& d_z) {
   Sums out = project(settings, shape, forward.xhat, times_gamma(shape, gamma, d_z));
   for (std::size_t i = 0; i < out.value.size(); ++i) {
     out.value[i] *= forward.inv_sigma_of[i];
@@ -180,8 +178,8 @@ inline NormPenalty norm_penalty(const NormSettings& settings, const NormShape& s
       const double inv = forward.inv_sigma_of[at(i)];
       const double factor = inv * inv / static_cast<double>(set.size());
       const double xhat = forward.xhat[at(i)];
-      out.r_x.value[at(i)] -= factor * (sums[0] * xhat + sums[1] * p_t.value[at(i)] +
-                                        sums[2] * p_signal.value[at(i)]);
+      out.r_x.value[at(i)] -=
+          factor * (sums[0] * xhat + sums[1] * p_t.value[at(i)] + sums[2] * p_signal.value[at(i)]);
       out.r_x.scale[at(i)] += factor * (scales[0] * std::abs(xhat) + scales[1] * p_t.scale[at(i)] +
                                         scales[2] * p_signal.scale[at(i)]);
     }
@@ -191,8 +189,8 @@ inline NormPenalty norm_penalty(const NormSettings& settings, const NormShape& s
     const double inv = forward.inv_sigma_of[at(i)];
     out.d_gamma.value[at(c)] +=
         u[at(i)] * p_t.value[at(i)] * inv + r_z[at(i)] * forward.xhat[at(i)];
-    out.d_gamma.scale[at(c)] += std::abs(u[at(i)]) * p_t.scale[at(i)] * inv +
-                                std::abs(r_z[at(i)] * forward.xhat[at(i)]);
+    out.d_gamma.scale[at(c)] +=
+        std::abs(u[at(i)]) * p_t.scale[at(i)] * inv + std::abs(r_z[at(i)] * forward.xhat[at(i)]);
     out.d_beta.add(c, r_z[at(i)]);
   }
   return out;

@@ -1,11 +1,11 @@
 // One parameter under an optimiser, step by step.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-
 #include "kernels/optim.h"
 #include "tests/reference/values.h"
+
+#include <algorithm>
+#include <cmath>
 
 namespace ganmm::reference {
 

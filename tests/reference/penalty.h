@@ -1,9 +1,9 @@
 // Gradient penalty of one group of gradients [B][features].
 #pragma once
 
-#include <cmath>
-
 #include "tests/reference/values.h"
+
+#include <cmath>
 
 namespace ganmm::reference {
 

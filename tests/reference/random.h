@@ -2,11 +2,11 @@
 // Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 #pragma once
 
+#include "kernels/core/rng.h"
+
 #include <array>
 #include <cmath>
 #include <cstdint>
-
-#include "kernels/core/rng.h"
 
 namespace ganmm::reference {
 
@@ -26,10 +26,10 @@ inline Words philox(Words counter, std::array<std::uint32_t, 2> key) {
 
 // The word of element e of a group: the layout kernels/core/rng.h promises.
 inline std::uint32_t word(const RandomKey& key, std::uint32_t group, std::uint64_t element) {
-  const Words words = philox({static_cast<std::uint32_t>(element / 4), key.first_group + group,
-                              key.step, static_cast<std::uint32_t>(key.purpose)},
-                             {static_cast<std::uint32_t>(key.seed),
-                              static_cast<std::uint32_t>(key.seed >> 32)});
+  const Words words =
+      philox({static_cast<std::uint32_t>(element / 4), key.first_group + group, key.step,
+              static_cast<std::uint32_t>(key.purpose)},
+             {static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32)});
   return words[element % 4];
 }
 

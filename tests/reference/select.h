@@ -1,10 +1,10 @@
 // Softmax, argmax and the partition of rows by label.
 #pragma once
 
+#include "tests/reference/values.h"
+
 #include <cmath>
 #include <cstdint>
-
-#include "tests/reference/values.h"
 
 namespace ganmm::reference {
 

@@ -2,9 +2,9 @@
 // References are naive loops that follow the definitions; they share no code with the kernels.
 #pragma once
 
-#include <vector>
-
 #include "kernels/core/shape.h"
+
+#include <vector>
 
 namespace ganmm::reference {
 

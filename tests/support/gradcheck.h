@@ -1,9 +1,9 @@
 // Derivatives by central differences in double precision.
 #pragma once
 
-#include <functional>
-
 #include "tests/support/tolerances.h"
+
+#include <functional>
 
 namespace ganmm::test {
 

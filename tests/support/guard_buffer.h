@@ -6,12 +6,12 @@
 // Inputs must keep their bits. Under the address sanitizer the guards may not even be read.
 #pragma once
 
-#include <cstdint>
-#include <type_traits>
-
 #include "kernels/core/context.h"
 #include "kernels/core/view.h"
 #include "tests/support/tolerances.h"
+
+#include <cstdint>
+#include <type_traits>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -45,7 +45,8 @@ class GuardBuffer {
         slab_(ctx.device(), (count + 2 * kGuard) * static_cast<Index>(sizeof(T))) {
     static std::uint32_t buffers = 0;
     const std::uint32_t id = ++buffers;
-    for (std::size_t i = 0; i < image_.size(); ++i) image_[i] = sentinel<T>(id, static_cast<Index>(i));
+    for (std::size_t i = 0; i < image_.size(); ++i)
+      image_[i] = sentinel<T>(id, static_cast<Index>(i));
     upload();
   }
   // An input: `values` may not be changed by anyone.
@@ -59,7 +60,8 @@ class GuardBuffer {
     for (Index i = 0; i < count_ + 2 * kGuard; ++i) {
       const bool guard = i < kGuard || i >= kGuard + count_;
       if ((guard || constant_) && changed(now, i)) {
-        CHECK_MESSAGE(false, (guard ? "write outside a tensor, element " : "write to input element "),
+        CHECK_MESSAGE(false,
+                      (guard ? "write outside a tensor, element " : "write to input element "),
                       i - kGuard, " of ", count_);
         break;
       }

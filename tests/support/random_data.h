@@ -2,10 +2,10 @@
 // are specified to the bit, so a failure seen on one machine can be repeated on another.
 #pragma once
 
+#include "tests/support/tolerances.h"
+
 #include <cstdint>
 #include <random>
-
-#include "tests/support/tolerances.h"
 
 namespace ganmm::test {
 

@@ -2,9 +2,9 @@
 // bounds say how unlikely a correct generator would have been to miss them.
 #pragma once
 
-#include <cmath>
-
 #include "tests/support/tolerances.h"
+
+#include <cmath>
 
 namespace ganmm::test {
 

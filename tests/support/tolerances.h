@@ -4,17 +4,17 @@
 // of its terms: the sum itself may cancel. Where a case allows exact results it asks for equality.
 #pragma once
 
+#include "kernels/core/error.h"
+#include "kernels/core/shape.h"
+
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
-
-#include "kernels/core/error.h"
-#include "kernels/core/shape.h"
-
-#include <doctest/doctest.h>
 
 namespace ganmm::test {
 
@@ -70,9 +70,9 @@ inline std::string describe_mismatch(const Values& result, const Values& expecte
   if (outside == 0) return {};
   std::ostringstream out;
   out.precision(10);
-  out << outside << " of " << result.size() << " elements differ; worst [" << worst << "]: "
-      << result[worst] << ", expected " << expected[worst] << " +- " << allowed[worst] << ", off by "
-      << worst_ratio << " allowances";
+  out << outside << " of " << result.size() << " elements differ; worst [" << worst
+      << "]: " << result[worst] << ", expected " << expected[worst] << " +- " << allowed[worst]
+      << ", off by " << worst_ratio << " allowances";
   return out.str();
 }
 

@@ -1,0 +1,391 @@
+#include "kernels/select.h"
+#include "tests/reference/select.h"
+#include "tests/support/devices.h"
+#include "tests/support/guard_buffer.h"
+#include "tests/support/random_data.h"
+#include "tests/support/statistics.h"
+
+namespace ganmm::kernels {
+namespace {
+
+using namespace ganmm::test;
+using Ints = std::vector<std::int32_t>;
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+// A pool with its partition, on the device of a context.
+struct Pool {
+  Pool(Context& ctx, Index mixtures, Index components, const Ints& labels,
+       const std::vector<float>& posteriors)
+      : label(ctx, labels), posterior(ctx, posteriors),
+        member(ctx, static_cast<Index>(labels.size())),
+        begin(ctx, mixtures * (components + 1)), view{label.data(), posterior.data(), mixtures,
+                                                      components,
+                                                      static_cast<Index>(labels.size()) /
+                                                          mixtures} {
+    partition_rows(ctx, member.data(), begin.data(), view);
+  }
+  GuardBuffer<std::int32_t> label;
+  GuardBuffer<float> posterior;
+  GuardBuffer<std::int32_t> member, begin;
+  PoolView view;
+};
+
+Ints draw(Context& ctx, const Pool& pool, Index first_group, Index groups,
+          const DrawSettings& settings) {
+  GuardBuffer<std::int32_t> row(ctx, groups * settings.batches * settings.batch);
+  draw_rows(ctx, row.data(), first_group, groups, pool.view, pool.member.data(), pool.begin.data(),
+            settings);
+  return row.get();
+}
+
+RandomKey key(std::uint32_t step) { return {20, Purpose::real_rows, step, 0}; }
+
+void plan_draws(Context& ctx, Index groups, Index rows) {
+  reserve_scratch(ctx, draw_workspace(ctx, groups, rows));
+}
+
+Ints random_labels(RandomData& random, Index count, Index components) {
+  Ints labels;
+  for (Index i = 0; i < count; ++i) {
+    labels.push_back(static_cast<std::int32_t>(random.integer(0, components - 1)));
+  }
+  return labels;
+}
+
+std::vector<float> random_posteriors(RandomData& random, Index rows, Index components) {
+  std::vector<float> posteriors;
+  for (Index i = 0; i < rows; ++i) {
+    const Values p = reference::softmax(random.reals<float>(components, -2, 2), 1);
+    for (const double value : p) posteriors.push_back(static_cast<float>(value));
+  }
+  return posteriors;
+}
+
+}  // namespace
+
+GANMM_CPU_CASE("select: posteriors are the softmax at the temperature, labels its argmax") {
+  for (const Index components : {1, 2, 3, 7, 8, 10, 16, 17, 33}) {
+    for (const double temperature : {1.0, 0.5, 4.0}) {
+      for (const Layout layout : kOutputLayouts) {
+        CAPTURE(components);
+        CAPTURE(temperature);
+        const Index mixtures = 2, batch = 13, stride = batch + 4;
+        RandomData random(static_cast<std::uint64_t>(components));
+        const Values values = random.reals<T>(mixtures * batch * components, -4, 4);
+        Values expected;
+        Ints expected_label;
+        for (Index i = 0; i < mixtures * batch; ++i) {
+          const Values row(values.begin() + i * components, values.begin() + (i + 1) * components);
+          const Values p = reference::softmax(row, temperature);
+          expected.insert(expected.end(), p.begin(), p.end());
+          expected_label.push_back(reference::argmax(row));
+        }
+        // Exponents up to 8 / temperature are rounded, then exponential, sum and quotient.
+        const double rtol =
+            2 * reduction_rtol<T>(components) + (16 + 3 * 8 / temperature) * unit_roundoff<T>();
+        const Batch<T> logits(ctx, mixtures, batch, {components}, values, layout);
+        Batch<T> posterior(ctx, mixtures, batch, {components}, layout);
+        GuardBuffer<std::int32_t> label(ctx, mixtures * stride);
+        const Ints untouched = label.get();
+        const auto check_labels = [&] {
+          const Ints now = label.get();
+          for (Index i = 0; i < mixtures * stride; ++i) {
+            const Index b = i % stride;
+            const std::int32_t wanted =
+                b < batch ? expected_label[at(i / stride * batch + b)] : untouched[at(i)];
+            if (now[at(i)] != wanted) return false;
+          }
+          return true;
+        };
+        classify_rows<T>(ctx, posterior.view(), label.data(), stride, logits.input(), temperature);
+        const Values result = posterior.get();
+        check_within(result, expected, scaled(expected, rtol));
+        CHECK(check_labels());
+        double worst_sum = 0;
+        for (Index i = 0; i < mixtures * batch; ++i) {
+          double sum = 0;
+          for (Index k = 0; k < components; ++k) sum += result[at(i * components + k)];
+          worst_sum = std::max(worst_sum, std::abs(sum - 1));
+        }
+        CHECK(worst_sum <= 2 * reduction_rtol<T>(components));
+
+        Batch<T> in_place(ctx, mixtures, batch, {components});
+        in_place.set(values);
+        classify_rows<T>(ctx, in_place.view(), label.data(), stride, in_place.input(), temperature);
+        check_within(in_place.get(), expected, scaled(expected, rtol));
+        CHECK(check_labels());
+        label.set(untouched);
+        classify_rows<T>(ctx, {}, label.data(), stride, logits.input(), temperature);
+        CHECK(check_labels());
+      }
+    }
+  }
+}
+
+GANMM_CPU_CASE("select: the lowest index wins ties and extreme logits stay finite") {
+  const Batch<T> logits(ctx, 1, 5, {4}, {2, 7, 7,   7,    0,   0, 0,    0,    5,    1,
+                                         2, 5, 1e4, -1e4, 1e4, 0, -1e4, -1e4, -1e4, -1e4});
+  Batch<T> posterior(ctx, 1, 5, {4});
+  GuardBuffer<std::int32_t> label(ctx, 5);
+  classify_rows<T>(ctx, posterior.view(), label.data(), 5, logits.input(), 1);
+  CHECK(label.get() == Ints{1, 0, 0, 0, 0});
+  const Values p = posterior.get();
+  CHECK(all_finite(p));
+  CHECK(p[4] == 0.25);
+  CHECK(p[12] == 0.5);
+  CHECK(p[13] == 0);
+  CHECK(p[16] == 0.25);
+}
+
+TEST_CASE("select: the partition is sorted, stable and complete") {
+  Context ctx;
+  for (const Index components : {1, 2, 7, 33}) {
+    for (const Index rows : {1, 5, 64, 1000}) {
+      CAPTURE(components);
+      CAPTURE(rows);
+      const Index mixtures = 3;
+      RandomData random(static_cast<std::uint64_t>(rows));
+      const Ints labels = random_labels(random, mixtures * rows, components);
+      const Pool pool(ctx, mixtures, components, labels,
+                      std::vector<float>(at(mixtures * rows * components), 0.5f));
+      Ints member, begin;
+      for (Index r = 0; r < mixtures; ++r) {
+        const auto expected = reference::partition(
+            Ints(labels.begin() + r * rows, labels.begin() + (r + 1) * rows), components);
+        member.insert(member.end(), expected.member.begin(), expected.member.end());
+        begin.insert(begin.end(), expected.begin.begin(), expected.begin.end());
+      }
+      CHECK(pool.member.get() == member);
+      CHECK(pool.begin.get() == begin);
+    }
+  }
+}
+
+TEST_CASE("select: components that own nothing have an empty range") {
+  Context ctx;
+  const Pool pool(ctx, 1, 4, {3, 1, 3, 1, 1}, std::vector<float>(20, 0.25f));
+  CHECK(pool.begin.get() == Ints{0, 0, 3, 3, 5});
+  CHECK(pool.member.get() == Ints{1, 3, 4, 0, 2});
+}
+
+TEST_CASE("select: every batch holds the asked number of own rows, then foreign ones") {
+  Context ctx;
+  const Index mixtures = 2, components = 3, rows = 100;
+  plan_draws(ctx, mixtures * components, rows);
+  RandomData random(1);
+  const Ints labels = random_labels(random, mixtures * rows, components);
+  const Pool pool(ctx, mixtures, components, labels,
+                  random_posteriors(random, mixtures * rows, components));
+  for (const Index foreign : {0, 1, 5, 16}) {
+    CAPTURE(foreign);
+    const DrawSettings settings{7, 16, foreign, 1000, key(3)};
+    const Ints row = draw(ctx, pool, 0, mixtures * components, settings);
+    int wrong = 0;
+    for (Index i = 0; i < static_cast<Index>(row.size()); ++i) {
+      const Index group = i / (settings.batches * settings.batch);
+      const Index pool_row = row[at(i)] - settings.first_row;
+      REQUIRE(pool_row >= 0);
+      REQUIRE(pool_row < rows);
+      const bool own = labels[at(group / components * rows + pool_row)] == group % components;
+      if (own != (i % settings.batch < settings.batch - foreign)) ++wrong;
+    }
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("select: own rows are drawn uniformly and foreign rows by posterior") {
+  Context ctx;
+  const Index components = 3, rows = 40;
+  plan_draws(ctx, components, rows);
+  RandomData random(2);
+  const Ints labels = random_labels(random, rows, components);
+  const std::vector<float> posteriors = random_posteriors(random, rows, components);
+  const Pool pool(ctx, 1, components, labels, posteriors);
+  const DrawSettings settings{400, 50, 25, 0, key(4)};
+  const Ints row = draw(ctx, pool, 0, components, settings);
+  const double draws = 400 * 25;
+  for (Index i = 0; i < components; ++i) {
+    CAPTURE(i);
+    Values own(at(rows), 0.0), foreign(at(rows), 0.0);
+    for (Index d = 0; d < settings.batches * settings.batch; ++d) {
+      const auto drawn = at(row[at(i * settings.batches * settings.batch + d)]);
+      (d % 50 < 25 ? own : foreign)[drawn] += 1;
+    }
+    double weight = 0;
+    Index owned = 0;
+    for (Index r = 0; r < rows; ++r) {
+      if (labels[at(r)] == i) {
+        ++owned;
+      } else {
+        weight += static_cast<double>(posteriors[at(r * components + i)]);
+      }
+    }
+    Values own_seen, own_expected, foreign_seen, foreign_expected;
+    for (Index r = 0; r < rows; ++r) {
+      if (labels[at(r)] == i) {
+        own_seen.push_back(own[at(r)]);
+        own_expected.push_back(draws / static_cast<double>(owned));
+      } else {
+        foreign_seen.push_back(foreign[at(r)]);
+        foreign_expected.push_back(draws * static_cast<double>(posteriors[at(r * components + i)]) /
+                                   weight);
+      }
+    }
+    CHECK(chi_square(own_seen, own_expected) <
+          chi_square_bound(static_cast<double>(own_seen.size() - 1)));
+    CHECK(chi_square(foreign_seen, foreign_expected) <
+          chi_square_bound(static_cast<double>(foreign_seen.size() - 1)));
+  }
+}
+
+TEST_CASE("select: own and foreign draws of a batch are independent") {
+  Context ctx;
+  // Component 0 owns rows 0..3, component 1 rows 4..7, all posteriors equal.
+  plan_draws(ctx, 2, 8);
+  const Pool pool(ctx, 1, 2, {0, 0, 0, 0, 1, 1, 1, 1}, std::vector<float>(16, 0.5f));
+  const DrawSettings settings{4000, 2, 1, 0, key(5)};
+  const Ints row = draw(ctx, pool, 0, 1, settings);
+  Values pairs(16, 0.0);
+  for (std::size_t b = 0; b < 4000; ++b) {
+    pairs[static_cast<std::size_t>(row[2 * b] * 4 + row[2 * b + 1] - 4)] += 1;
+  }
+  CHECK(chi_square(pairs, Values(16, 250.0)) < chi_square_bound(15));
+}
+
+TEST_CASE("select: batches and steps draw different rows") {
+  Context ctx;
+  plan_draws(ctx, 1, 1000);
+  const Pool pool(ctx, 1, 1, Ints(1000, 0), std::vector<float>(1000, 1.0f));
+  const Ints first = draw(ctx, pool, 0, 1, {2, 50, 0, 0, key(1)});
+  const Ints second = draw(ctx, pool, 0, 1, {2, 50, 0, 0, key(2)});
+  CHECK(first == draw(ctx, pool, 0, 1, {2, 50, 0, 0, key(1)}));
+  CHECK(first != second);
+  CHECK(Ints(first.begin(), first.begin() + 50) != Ints(first.begin() + 50, first.end()));
+}
+
+TEST_CASE("select: an empty component draws everything by posterior") {
+  Context ctx;
+  const Index rows = 20;
+  plan_draws(ctx, 2, rows);
+  RandomData random(3);
+  const std::vector<float> posteriors = random_posteriors(random, rows, 2);
+  const Pool pool(ctx, 1, 2, Ints(at(rows), 0), posteriors);
+  const DrawSettings settings{400, 25, 5, 0, key(6)};
+  const Ints row = draw(ctx, pool, 1, 1, settings);
+  Values seen(at(rows), 0.0), expected;
+  for (const std::int32_t r : row) seen[at(r)] += 1;
+  double weight = 0;
+  for (Index r = 0; r < rows; ++r) weight += static_cast<double>(posteriors[at(2 * r + 1)]);
+  for (Index r = 0; r < rows; ++r) {
+    expected.push_back(400 * 25 * static_cast<double>(posteriors[at(2 * r + 1)]) / weight);
+  }
+  CHECK(chi_square(seen, expected) < chi_square_bound(static_cast<double>(rows - 1)));
+}
+
+TEST_CASE("select: a component without rows and posterior draws uniformly from the pool") {
+  Context ctx;
+  const Index rows = 20;
+  plan_draws(ctx, 2, rows);
+  std::vector<float> posteriors;
+  for (Index r = 0; r < rows; ++r) posteriors.insert(posteriors.end(), {1.0f, 0.0f});
+  const Pool pool(ctx, 1, 2, Ints(at(rows), 0), posteriors);
+  const Ints row = draw(ctx, pool, 1, 1, {400, 25, 5, 0, key(7)});
+  Values seen(at(rows), 0.0);
+  for (const std::int32_t r : row) seen[at(r)] += 1;
+  CHECK(chi_square(seen, Values(at(rows), 500.0)) <
+        chi_square_bound(static_cast<double>(rows - 1)));
+}
+
+TEST_CASE("select: a component that owns the whole pool still fills its foreign share") {
+  Context ctx;
+  plan_draws(ctx, 2, 10);
+  std::vector<float> posteriors;
+  for (int r = 0; r < 10; ++r) posteriors.insert(posteriors.end(), {1.0f, 0.0f});
+  const Pool pool(ctx, 1, 2, Ints(10, 0), posteriors);
+  const Ints row = draw(ctx, pool, 0, 1, {4, 8, 3, 100, key(8)});
+  CHECK(*std::min_element(row.begin(), row.end()) >= 100);
+  CHECK(*std::max_element(row.begin(), row.end()) < 110);
+}
+
+TEST_CASE("select: foreign rows with posterior zero are never drawn") {
+  Context ctx;
+  plan_draws(ctx, 2, 6);
+  // Component 0 owns rows 0 and 1; of the rest only rows 3 and 5 have a posterior for it.
+  const Pool pool(ctx, 1, 2, {0, 0, 1, 1, 1, 1},
+                  {1, 0, 1, 0, 0, 1, 0.25f, 0.75f, 0, 1, 0.75f, 0.25f});
+  const Ints row = draw(ctx, pool, 0, 1, {100, 20, 20, 0, key(9)});
+  Values seen(6, 0.0);
+  for (const std::int32_t r : row) seen[at(r)] += 1;
+  CHECK(seen[0] + seen[1] + seen[2] + seen[4] == 0);
+  CHECK(chi_square({seen[3], seen[5]}, {500, 1500}) < chi_square_bound(1));
+}
+
+TEST_CASE("select: draws do not depend on how groups are sliced") {
+  Context ctx;
+  const Index mixtures = 3, components = 4, groups = mixtures * components, rows = 64;
+  plan_draws(ctx, groups, rows);
+  RandomData random(4);
+  const Pool pool(ctx, mixtures, components, random_labels(random, mixtures * rows, components),
+                  random_posteriors(random, mixtures * rows, components));
+  const DrawSettings settings{5, 20, 6, 7, key(10)};
+  const Ints whole = draw(ctx, pool, 0, groups, settings);
+  Ints by_one, uneven;
+  for (Index g = 0; g < groups; ++g) {
+    const Ints part = draw(ctx, pool, g, 1, settings);
+    by_one.insert(by_one.end(), part.begin(), part.end());
+  }
+  for (const auto& [first, count] : {std::pair<Index, Index>{0, 3}, {3, 7}, {10, 2}}) {
+    const Ints part = draw(ctx, pool, first, count, settings);
+    uneven.insert(uneven.end(), part.begin(), part.end());
+  }
+  CHECK(whole == by_one);
+  CHECK(whole == uneven);
+  const auto per_group = static_cast<std::ptrdiff_t>(settings.batches * settings.batch);
+  CHECK(Ints(whole.begin(), whole.begin() + per_group) !=
+        Ints(whole.begin() + per_group, whole.begin() + 2 * per_group));
+}
+
+GANMM_CPU_CASE("select: gathered rows are copies of the chosen ones") {
+  for (const Index width : kWidths) {
+    for (const Index groups : kGroupCounts) {
+      const Index rows = 9, batch = 5, stride = batch + 2;
+      RandomData random(static_cast<std::uint64_t>(width));
+      const Values values = random.reals<T>(rows * width, 1, 9);
+      Ints row;
+      Values expected;
+      for (Index i = 0; i < groups * stride; ++i) {
+        const Index r = random.integer(0, rows - 1);
+        row.push_back(static_cast<std::int32_t>(r));
+        if (i % stride >= batch) continue;
+        expected.insert(expected.end(), values.begin() + r * width,
+                        values.begin() + (r + 1) * width);
+      }
+      const GuardBuffer<std::int32_t> row_buffer(ctx, row);
+      for (const Layout layout : kOutputLayouts) {
+        const Batch<T> data(ctx, 1, rows, {width}, values, layout);
+        Batch<T> y(ctx, groups, batch, {width}, layout);
+        gather_rows<T>(ctx, y.view(), data.input(), row_buffer.data(), stride);
+        check_equal(y.get(), expected);
+      }
+    }
+  }
+  const Batch<T> images(ctx, 1, 2, {2, 2, 1}, {1, 2, 3, 4, 5, 6, 7, 8});
+  const GuardBuffer<std::int32_t> second(ctx, Ints{1});
+  Batch<T> image(ctx, 1, 1, {2, 2, 1});
+  gather_rows<T>(ctx, image.view(), images.input(), second.data(), 1);
+  check_equal(image.get(), {5, 6, 7, 8});
+}
+
+TEST_CASE("select: shapes that do not fit are refused") {
+  Context ctx;
+  const Batch<float> logits(ctx, 1, 2, {3}, Values(6, 1.0));
+  Batch<float> posterior(ctx, 1, 2, {4});
+  GuardBuffer<std::int32_t> label(ctx, Ints{0, 0});
+  CHECK_THROWS_AS(classify_rows<float>(ctx, posterior.view(), label.data(), 2, logits.input(), 1),
+                  ShapeError);
+  CHECK_THROWS_AS(gather_rows<float>(ctx, posterior.view(), logits.input(), label.data(), 2),
+                  ShapeError);
+}
+
+}  // namespace ganmm::kernels
