@@ -88,8 +88,6 @@ Model load_model(const std::string& path) {
   Settings& s = model.settings;
   s.clusters = meta.number<Index>("clusters");
   s.restarts = meta.number<Index>("mixtures");
-  s.net = parse_net(meta.string("net"));
-  s.objective = parse_objective(meta.string("objective"));
   s.hidden = meta.number<Index>("hidden");
   s.width = meta.number<Index>("width");
   s.noise = meta.number<Index>("noise");
@@ -113,6 +111,8 @@ Model load_model(const std::string& path) {
   std::istringstream columns(meta.string("columns"));
   for (std::string column; std::getline(columns, column);) model.columns.push_back(column);
   try {
+    s.net = parse_net(meta.string("net"));
+    s.objective = parse_objective(meta.string("objective"));
     s = s.resolved(s.clusters, model.item);
   } catch (const ConfigError& error) {
     throw InputError(message("model '", path, "': ", error.what()));

@@ -153,6 +153,7 @@ Settings Settings::reference() {
   s.single_class_batches = true;
   s.freeze_readout = true;
   s.clip_in_pretraining = false;
+  s.restart_empty = false;
   s.pretrain = 500;
   s.sigma = {{500, 0.5}, {1000, 0.2}, {2000, 0.1}, {0, 0.04}};
   return s;

@@ -52,7 +52,8 @@ Trainer::Trainer(const Settings& settings, std::span<const float> values, Index 
       data_(arena_.request<float>("data", checked_multiply(rows, item.count()))),
       labels_(arena_.request<std::int32_t>("labels", checked_multiply(settings.restarts, rows))),
       shared_(arena_, mixture_, settings_, rows),
-      losses_(MStep::plan_losses(arena_, mixture_.groups())) {
+      losses_(MStep::plan_losses(arena_, mixture_.groups())),
+      generation_(static_cast<std::size_t>(mixture_.groups()), 0) {
   lanes_.plan_scratch();
   for (int lane = 0; lane < lanes_.count(); ++lane) {
     Context& ctx = lanes_.context(lane);
@@ -283,38 +284,57 @@ Report Trainer::check(Index iteration) {
   return report;
 }
 
-// A component without points starts again on the points that the classifier is least sure of.
+// Rows of the first (at most kMaxSplitRows) members of a component, split in two by 2-means; the
+// rows of one half.
+std::vector<std::int32_t> Trainer::half_of(Index mixture, Index component, std::uint32_t run) {
+  constexpr std::size_t kMaxSplitRows =
+      8192;  // enough to place a generator; bounds work and memory
+  std::vector<std::int32_t> rows;
+  for (Index p = 0; p < rows_ && rows.size() < kMaxSplitRows; ++p) {
+    if (previous_[static_cast<std::size_t>(mixture * rows_ + p)] == component) {
+      rows.push_back(static_cast<std::int32_t>(p));
+    }
+  }
+  if (rows.size() < 2) return rows;
+  Context& ctx = lanes_.context(0);
+  const Index features = item_.count(), count = static_cast<Index>(rows.size());
+  std::vector<float> values(static_cast<std::size_t>(count * features));
+  for (Index i = 0; i < count; ++i) {
+    ctx.copy_to_host(values.data() + i * features,
+                     data_.data() + rows[static_cast<std::size_t>(i)] * features,
+                     static_cast<std::size_t>(features) * sizeof(float));
+  }
+  const auto labels =
+      kmeans({values.data(), 1, count, item_}, 2, settings_.seed, run, lanes_).labels;
+  std::vector<std::int32_t> half;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (labels[i] == 1) half.push_back(rows[i]);
+  }
+  return half;
+}
+
+// A component without points starts again on half of the largest one. (The points that the
+// classifier is least sure of were tried first: they lie between components, not where two true
+// clusters share one, and the restarted component lost them again.)
 void Trainer::restart_empty(Report& report, Index iteration) {
   std::erase_if(pins_, [&](const Pin& pin) { return pin.until <= iteration; });
   Context& ctx = lanes_.context(0);
   const Index clusters = settings_.clusters;
-  std::vector<float> posterior;
-  // The pool's buffers hold the last pool of the check.
-  const Index first_row = rows_ - settings_.pool;
   for (Index group = 0; group < mixture_.groups(); ++group) {
     Report::Mixture& m = report.mixtures[static_cast<std::size_t>(group / clusters)];
     const bool pinned =
         std::any_of(pins_.begin(), pins_.end(), [&](const Pin& pin) { return pin.group == group; });
     if (m.sizes[static_cast<std::size_t>(group % clusters)] > 0 || pinned) continue;
+    const Index largest = std::max_element(m.sizes.begin(), m.sizes.end()) - m.sizes.begin();
+    const std::uint32_t generation = ++generation_[static_cast<std::size_t>(group)];
+    auto rows = half_of(group / clusters, largest,
+                        static_cast<std::uint32_t>(group) + generation * 0x10000u);
+    if (rows.empty()) continue;  // all its points are equal
     m.restarted.push_back(group % clusters);
-    if (posterior.empty()) posterior = download(ctx, shared_.posterior);
-    const float* p = posterior.data() + group / clusters * settings_.pool * clusters;
-    std::vector<std::pair<float, std::int32_t>> sure(static_cast<std::size_t>(settings_.pool));
-    for (Index row = 0; row < settings_.pool; ++row) {
-      sure[static_cast<std::size_t>(row)] = {
-          *std::max_element(p + row * clusters, p + (row + 1) * clusters),
-          static_cast<std::int32_t>(first_row + row)};
-    }
-    // Half of an average component: enough to learn from, not enough to empty another one.
-    const auto count = std::max<std::ptrdiff_t>(1, settings_.pool / (2 * clusters));
-    std::partial_sort(sure.begin(), sure.begin() + count, sure.end());
-    Pin pin{group, iteration + std::max<Index>(settings_.pretrain, settings_.check_every), {}};
-    for (auto it = sure.begin(); it != sure.begin() + count; ++it) pin.rows.push_back(it->second);
-    pins_.push_back(std::move(pin));
-
-    ++generation_;
+    pins_.push_back(
+        {group, iteration + std::max(settings_.pretrain, settings_.check_every), std::move(rows)});
     for (auto* store : {&mixture_.generator_params, &mixture_.critic_params}) {
-      store->initialize(ctx, settings_.seed, generation_, group, 1);
+      store->initialize(ctx, settings_.seed, generation, group, 1);
     }
     kernels::optimizer_reset<float>(ctx, mixture_.generator_params.range(group, 1).slabs(),
                                     settings_.optimizer());
@@ -331,7 +351,9 @@ TrainingOutcome Trainer::run(const TrainerCallbacks& callbacks) {
   std::vector<std::int32_t> in_file_order(previous_.size());
   const auto report_now = [&](Index iteration) {
     Report report = check(iteration);
-    restart_empty(report, iteration);
+    if (settings_.restart_empty && iteration < settings_.iterations && !outcome.cancelled) {
+      restart_empty(report, iteration);
+    }
     report.seconds = seconds_since(start);
     double largest_change = 0;
     outcome.confidence.clear();
@@ -346,7 +368,8 @@ TrainingOutcome Trainer::run(const TrainerCallbacks& callbacks) {
     }
     report.assignments = in_file_order;
     if (callbacks.report) callbacks.report(report);
-    const bool few = largest_change < settings_.tolerance && sigma_settled(iteration);
+    const bool few =
+        largest_change < settings_.tolerance && sigma_settled(iteration) && pins_.empty();
     settled = few ? settled + 1 : 0;
   };
 

@@ -94,6 +94,7 @@ class Trainer {
                Index first_row, bool clip);
   Report check(Index iteration);
   void restart_empty(Report& report, Index iteration);
+  std::vector<std::int32_t> half_of(Index mixture, Index component, std::uint32_t run);
   Index foreign_rows(Index iteration) const;
   bool sigma_settled(Index iteration) const;
   Index pool_start(Index iteration) const;
@@ -122,7 +123,7 @@ class Trainer {
     std::vector<std::int32_t> rows;
   };
   std::vector<Pin> pins_;
-  std::uint32_t generation_ = 0;  // restarts so far; seeds their new weights
+  std::vector<std::uint32_t> generation_;  // [R*N] restarts so far; seeds the new weights
 };
 
 }  // namespace ganmm

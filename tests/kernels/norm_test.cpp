@@ -456,6 +456,24 @@ TEST_CASE("norm: the second-order term of batch norm does not exist") {
                   UnsupportedError);
 }
 
+GANMM_CPU_CASE("norm: an empty batch has no statistics and zero parameter gradients") {
+  for (const NormSettings& settings :
+       {NormSettings{NormKind::batch, 1e-5, 2}, NormSettings{NormKind::layer, 1e-5, 0}}) {
+    const Batch<T> x(ctx, 2, 0, {3}, Values{});
+    const Param<T> gamma(ctx, 2, {3}, Values(6, 1.0));
+    Batch<T> z(ctx, 2, 0, {3});
+    Param<T> mean(ctx, 2, {0}), inv_sigma(ctx, 2, {0}), d_gamma(ctx, 2, {3}), d_beta(ctx, 2, {3});
+    CHECK_NOTHROW(norm_forward<T>(ctx, z.view(), mean.view(), inv_sigma.view(), x.input(),
+                                  gamma.input(), gamma.input(), settings));
+    CHECK_NOTHROW(norm_backward_data<T>(ctx, z.view(), x.input(), x.input(), mean.input(),
+                                        inv_sigma.input(), gamma.input(), settings));
+    norm_backward_params<T>(ctx, d_gamma.view(), d_beta.view(), x.input(), x.input(), mean.input(),
+                            inv_sigma.input(), settings, Write::overwrite);
+    check_zero(d_gamma.get());
+    check_zero(d_beta.get());
+  }
+}
+
 TEST_CASE("norm: a statistics batch that does not divide the batch is refused") {
   Context ctx;
   const Batch<float> x(ctx, 1, 6, {2}, Values(12, 1.0));

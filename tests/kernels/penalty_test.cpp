@@ -158,6 +158,12 @@ GANMM_CPU_CASE("penalty: a vanishing gradient has no direction, costs lambda and
   }
 }
 
+GANMM_CPU_CASE("penalty: interpolating an empty batch is no work") {
+  const Batch<T> nothing(ctx, 2, 0, {3}, Values{});
+  Batch<T> x_hat(ctx, 2, 0, {3});
+  CHECK_NOTHROW(interpolate<T>(ctx, x_hat.view(), nothing.input(), nothing.input(), kKey));
+}
+
 TEST_CASE("penalty: unequal shapes are refused") {
   Context ctx;
   const Batch<float> real(ctx, 2, 3, {4}, Values(24, 1.0));

@@ -377,6 +377,15 @@ GANMM_CPU_CASE("select: gathered rows are copies of the chosen ones") {
   check_equal(image.get(), {5, 6, 7, 8});
 }
 
+GANMM_CPU_CASE("select: an empty batch is classified and gathered without work") {
+  const Batch<T> logits(ctx, 2, 0, {3}, Values{});
+  Batch<T> posterior(ctx, 2, 0, {3});
+  GuardBuffer<std::int32_t> label(ctx, 0);
+  CHECK_NOTHROW(classify_rows<T>(ctx, posterior.view(), label.data(), 0, logits.input(), 1));
+  const Batch<T> data(ctx, 1, 4, {3}, Values(12, 1.0));
+  CHECK_NOTHROW(gather_rows<T>(ctx, posterior.view(), data.input(), label.data(), 0));
+}
+
 TEST_CASE("select: shapes that do not fit are refused") {
   Context ctx;
   const Batch<float> logits(ctx, 1, 2, {3}, Values(6, 1.0));

@@ -1,0 +1,186 @@
+#include "ganmm/fit.h"
+#include "ganmm/metrics.h"
+#include "io/safetensors.h"
+#include "tests/support/blobs.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+
+using namespace ganmm;
+
+namespace {
+
+FitOptions quick(Index clusters, Index restarts, Select select) {
+  FitOptions options;
+  Settings& s = options.settings;
+  s.clusters = clusters;
+  s.restarts = restarts;
+  s.select = select;
+  s.hidden = 16;
+  s.noise = 8;
+  s.batch = 20;
+  s.pretrain = 20;
+  s.iterations = 60;
+  s.check_every = 20;
+  options.threads = 1;
+  return options;
+}
+
+struct TemporaryFile {
+  std::filesystem::path path = std::filesystem::temp_directory_path() /
+                               ("ganmm-fit-test-" + std::to_string(std::rand()) + ".safetensors");
+  ~TemporaryFile() { std::filesystem::remove(path); }
+};
+
+}  // namespace
+
+TEST_CASE("fit: separable blobs are found from a random start" * doctest::test_suite("slow")) {
+  auto data = test::blobs(600, 2, 4);
+  FitOptions options;
+  options.settings.clusters = 4;
+  options.settings.restarts = 4;
+  options.settings.iterations = 2500;
+  const FitResult result = fit(data, options);
+  CHECK(score(result.prediction.assignments, data.labels).nmi > 0.9);
+}
+
+TEST_CASE("fit: predict on the training data gives the fitted assignments, whatever the order") {
+  for (const auto select : {Select::confidence, Select::consensus}) {
+    auto data = test::blobs(301, 3, 4);
+    const auto raw = data.values;
+    const FitResult result = fit(data, quick(4, 3, select));
+    CHECK(result.model.mixtures() == (select == Select::consensus ? 3 : 1));
+
+    // The same rows in reverse order: every row keeps its bits.
+    std::vector<float> reversed;
+    for (Index p = 300; p >= 0; --p) {
+      reversed.insert(reversed.end(), raw.begin() + p * 3, raw.begin() + p * 3 + 3);
+    }
+    io::apply(result.model.scaling, reversed, 3);
+    Lanes lanes({}, MathMode::fp32, 2);
+    const Prediction prediction = predict(result.model, reversed, 301, lanes);
+    for (std::size_t p = 0; p < 301; ++p) {
+      REQUIRE(prediction.assignments[p] == result.prediction.assignments[300 - p]);
+      for (std::size_t c = 0; c < 4; ++c) {
+        REQUIRE(prediction.posteriors[p * 4 + c] ==
+                result.prediction.posteriors[(300 - p) * 4 + c]);
+      }
+    }
+  }
+}
+
+TEST_CASE("fit: posteriors are distributions whose argmax is the assignment") {
+  auto data = test::blobs(150, 2, 3);
+  const FitResult result = fit(data, quick(3, 2, Select::consensus));
+  double confidence = 0;
+  for (std::size_t p = 0; p < 150; ++p) {
+    const float* row = result.prediction.posteriors.data() + p * 3;
+    CHECK(row[0] + row[1] + row[2] == doctest::Approx(1.0).epsilon(1e-5));
+    CHECK(std::max_element(row, row + 3) - row == result.prediction.assignments[p]);
+    confidence += static_cast<double>(*std::max_element(row, row + 3)) / 150;
+  }
+  CHECK(result.prediction.confidence == doctest::Approx(confidence));
+}
+
+TEST_CASE("fit: without consensus the chosen restart is the most confident one") {
+  auto data = test::blobs(200, 2, 3);
+  const FitResult result = fit(data, quick(3, 4, Select::confidence));
+  REQUIRE(result.training.confidence.size() == 4);
+  const auto best =
+      std::max_element(result.training.confidence.begin(), result.training.confidence.end());
+  CHECK(result.chosen_restart == best - result.training.confidence.begin());
+  for (std::size_t p = 0; p < 200; ++p) {
+    CHECK(result.prediction.assignments[p] ==
+          result.training.assignments[static_cast<std::size_t>(result.chosen_restart) * 200 + p]);
+  }
+}
+
+TEST_CASE("model files: what is read is what was written") {
+  auto data = test::blobs(120, 3, 3);
+  data.columns = {"width", "height, total", "x"};
+  const FitResult result = fit(data, quick(3, 2, Select::consensus));
+  TemporaryFile file;
+  save_model(result.model, file.path);
+  const Model model = load_model(file.path);
+  CHECK(model.item == result.model.item);
+  CHECK(model.columns == data.columns);
+  CHECK(model.vote == result.model.vote);
+  CHECK(model.weight == result.model.weight);
+  CHECK(model.scaling.offset == result.model.scaling.offset);
+  CHECK(model.scaling.factor == result.model.scaling.factor);
+  REQUIRE(model.tensors.size() == result.model.tensors.size());
+  for (const auto& [name, tensor] : result.model.tensors) {
+    CHECK(model.tensors.at(name).values == tensor.values);
+    CHECK(model.tensors.at(name).shape == tensor.shape);
+  }
+  Lanes lanes({}, MathMode::fp32, 1);
+  CHECK(predict(model, data.values, 120, lanes).assignments == result.prediction.assignments);
+}
+
+TEST_CASE("model files: damaged metadata and missing tensors are named") {
+  auto data = test::blobs(60, 2, 3);
+  const FitResult result = fit(data, quick(3, 1, Select::confidence));
+  TemporaryFile file;
+  save_model(result.model, file.path);
+  const auto good = io::TensorFile::read(file.path);
+  const auto error_with = [&](auto change) {
+    io::TensorFile changed = good;
+    change(changed);
+    changed.write(file.path);
+    try {
+      (void)load_model(file.path);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  const auto metadata = [&](const char* key, const char* value) {
+    return error_with([&](io::TensorFile& f) { f.metadata[key] = value; });
+  };
+  CHECK(metadata("format", "other").find("ganmm-1") != std::string::npos);
+  CHECK(metadata("clusters", "-5").find("clusters") != std::string::npos);
+  CHECK(metadata("clusters", "4").find("shape") != std::string::npos);
+  CHECK(metadata("hidden", "many").find("hidden") != std::string::npos);
+  CHECK(metadata("item", "2x2").find("item") != std::string::npos);
+  CHECK(metadata("item", "9999999999999999999").find("item") != std::string::npos);
+  CHECK(metadata("net", "none").find("net") != std::string::npos);
+  CHECK(error_with([](io::TensorFile& f) { f.metadata.erase("hidden"); }).find("hidden") !=
+        std::string::npos);
+  io::TensorFile empty;
+  empty.metadata = good.metadata;
+  empty.write(file.path);
+  CHECK_THROWS_AS((void)load_model(file.path), InputError);
+}
+
+TEST_CASE("sample: samples come in the units of the data and depend on seed and cluster alone") {
+  auto data = test::blobs(200, 2, 3);
+  for (float& value : data.values) value = 100.0f + 10.0f * value;
+  const FitResult result = fit(data, quick(3, 2, Select::consensus));
+  Lanes one({}, MathMode::fp32, 1), two({}, MathMode::fp32, 2);
+  const auto a = sample(result.model, 1, 70, 5, one);  // more than one batch of 20
+  REQUIRE(a.size() == 140);
+  for (const float value : a) {
+    CHECK(value > 50.0f);
+    CHECK(value < 150.0f);
+  }
+  CHECK(sample(result.model, 1, 70, 5, two) == a);
+  CHECK(sample(result.model, 1, 70, 6, one) != a);
+  CHECK_THROWS_AS((void)sample(result.model, 3, 1, 0, one), ConfigError);
+  CHECK_THROWS_AS((void)sample(result.model, 0, 0, 0, one), ConfigError);
+}
+
+TEST_CASE("votes: components share their points' clusters, empty components say nothing") {
+  Model model;
+  model.settings.clusters = 3;
+  model.settings.restarts = 1;
+  const std::vector<std::int32_t> partition{0, 0, 0, 0, 1, 1}, clusters{2, 2, 2, 0, 1, 1};
+  set_votes(model, partition, clusters);
+  CHECK(model.vote[0] == 0.25f);
+  CHECK(model.vote[2] == 0.75f);
+  CHECK(model.vote[4] == 1.0f);
+  for (std::size_t c = 6; c < 9; ++c) CHECK(model.vote[c] == doctest::Approx(1.0 / 3));
+  CHECK(model.weight[0] == doctest::Approx(4.0 / 6));
+  CHECK(model.weight[2] == 0.0f);
+}

@@ -1,0 +1,102 @@
+#include "ganmm/settings.h"
+
+#include <doctest/doctest.h>
+
+using namespace ganmm;
+
+namespace {
+
+Settings valid() {
+  Settings s;
+  s.clusters = 3;
+  return s;
+}
+
+std::string problems(const Settings& s, Shape item = {4}) {
+  try {
+    (void)s.resolved(100, item);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("settings: automatic values follow the data") {
+  const Settings table = valid().resolved(100, {4});
+  CHECK(table.net == NetKind::mlp);
+  CHECK(table.noise == 64);
+  CHECK(table.pool == 100);
+  CHECK(table.learning_rate == 2e-4);
+  CHECK(table.classifier_learning_rate == 2e-4);
+  const Settings images = valid().resolved(100000, {16, 16, 1});
+  CHECK(images.net == NetKind::conv);
+  CHECK(images.noise == 128);
+  CHECK(images.pool == 5000);
+  CHECK(valid().resolved(100, {5, 5, 1}).net == NetKind::mlp);
+  Settings small = valid();
+  small.net = NetKind::small;
+  CHECK(small.resolved(100, {10}).hidden == 32);
+}
+
+TEST_CASE("settings: all problems are reported at once") {
+  Settings s;
+  s.clusters = 1;
+  s.batch = 0;
+  s.temperature = 0;
+  s.net = NetKind::conv;
+  const std::string text = problems(s);
+  for (const char* part : {"clusters", "batch", "temperature", "net conv"}) {
+    CAPTURE(part);
+    CHECK(text.find(part) != std::string::npos);
+  }
+  CHECK(text.find('\n') == std::string::npos);
+}
+
+TEST_CASE("settings: the number of clusters is bounded by two and the rows") {
+  Settings s = valid();
+  s.clusters = 100;
+  CHECK(problems(s) == "");
+  s.clusters = 101;
+  CHECK(problems(s).find("at most the 100 rows") != std::string::npos);
+  s.clusters = 1;
+  CHECK(problems(s).find("at least 2") != std::string::npos);
+}
+
+TEST_CASE("settings: the sigma schedule is read and written") {
+  const auto steps = parse_sigma("0.5:500,0.2:1000,0.04");
+  REQUIRE(steps.size() == 3);
+  CHECK(steps[0].foreign == 0.5);
+  CHECK(steps[0].until == 500);
+  CHECK(steps[2].foreign == 0.04);
+  CHECK(steps[2].until == 0);
+  CHECK(to_string(steps) == "0.5:500,0.2:1000,0.04");
+  CHECK(to_string(parse_sigma("0")) == "0");
+  for (const char* bad : {"", "0.5:500", "x", "0.5:-3,0.1", "0.5:,0.1", "0.5:500,0.1:", "0.1 "}) {
+    CAPTURE(bad);
+    CHECK_THROWS_AS((void)parse_sigma(bad), ConfigError);
+  }
+}
+
+TEST_CASE("settings: a sigma schedule out of order or out of range is refused") {
+  Settings s = valid();
+  s.sigma = {{500, 0.5}, {400, 0.2}, {0, 0.1}};
+  CHECK(problems(s).find("increasing") != std::string::npos);
+  s.sigma = {{0, 1.0}};
+  CHECK(problems(s).find("sigma") != std::string::npos);
+}
+
+TEST_CASE("settings: names are parsed back and unknown ones list the choices") {
+  for (const auto kind : {NetKind::automatic, NetKind::mlp, NetKind::small, NetKind::conv}) {
+    CHECK(parse_net(to_string(kind)) == kind);
+  }
+  for (const auto kind : {Objective::wgan_gp, Objective::wgan_clip}) {
+    CHECK(parse_objective(to_string(kind)) == kind);
+  }
+  for (const auto kind : {Select::confidence, Select::consensus, Select::all}) {
+    CHECK(parse_select(to_string(kind)) == kind);
+  }
+  CHECK_THROWS_WITH_AS((void)parse_net("cnn"), "net 'cnn': expected one of auto, mlp, small, conv",
+                       ConfigError);
+}

@@ -1,0 +1,281 @@
+#include "ganmm/metrics.h"
+#include "ganmm/trainer.h"
+#include "tests/support/blobs.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+using namespace ganmm;
+
+namespace {
+
+Settings quick(Index clusters, Index restarts) {
+  Settings s;
+  s.clusters = clusters;
+  s.restarts = restarts;
+  s.hidden = 16;
+  s.noise = 8;
+  s.batch = 20;
+  s.pretrain = 10;
+  s.iterations = 40;
+  s.check_every = 20;
+  s.sigma = {{10, 0.5}, {0, 0.1}};
+  return s;
+}
+
+struct Run {
+  TrainingOutcome outcome;
+  Model model;
+};
+
+Run train(const Settings& settings, const io::Dataset& data, int threads,
+          const TrainerCallbacks& callbacks = {}, std::span<const std::int32_t> initial = {}) {
+  Lanes lanes({}, MathMode::fp32, threads);
+  const Settings resolved = settings.resolved(data.rows, data.item);
+  Trainer trainer(resolved, data.values, data.rows, data.item, initial, lanes);
+  Run run;
+  run.outcome = trainer.run(callbacks);
+  run.model = trainer.extract(0, resolved.restarts);
+  return run;
+}
+
+io::Dataset small_images(Index rows, Index height, Index width) {
+  io::Dataset data;
+  data.rows = rows;
+  data.item = {height, width, 1};
+  for (Index p = 0; p < rows * height * width; ++p) {
+    const Philox words = philox(3, static_cast<std::uint32_t>(p), 0, 0, 0);
+    data.values.push_back(uniform01(words.word[0]) * ((p / (height * width)) % 2 == 0 ? 1.f : .2f));
+  }
+  return data;
+}
+
+bool same_tensors(const Model& a, const Model& b) {
+  for (const auto& [name, tensor] : a.tensors) {
+    if (b.tensors.at(name).values != tensor.values) return false;
+  }
+  return a.tensors.size() == b.tensors.size();
+}
+
+}  // namespace
+
+TEST_CASE("trainer: the same seed gives the same bits for one, two and five lanes") {
+  const auto data = test::blobs(300, 3, 4);
+  for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip}) {
+    for (const auto init : {InitialPartition::random, InitialPartition::kmeans}) {
+      Settings s = quick(4, 3);
+      s.objective = objective;
+      s.init = init;
+      s.pool = 128;  // several pools: the walk over the data takes part
+      const Run one = train(s, data, 1), two = train(s, data, 2), five = train(s, data, 5);
+      CHECK(one.outcome.assignments == two.outcome.assignments);
+      CHECK(one.outcome.confidence == two.outcome.confidence);
+      CHECK(same_tensors(one.model, two.model));
+      CHECK(same_tensors(one.model, five.model));
+    }
+  }
+}
+
+TEST_CASE("trainer: another seed gives another run") {
+  const auto data = test::blobs(200, 2, 3);
+  Settings s = quick(3, 1);
+  const Run a = train(s, data, 1);
+  s.seed = 1;
+  CHECK_FALSE(same_tensors(a.model, train(s, data, 1).model));
+}
+
+TEST_CASE("trainer: mixture 0 of three is the mixture that trains alone") {
+  const auto data = test::blobs(250, 3, 4);
+  for (const auto init : {InitialPartition::random, InitialPartition::kmeans}) {
+    Settings s = quick(4, 3);
+    s.init = init;
+    const Run three = train(s, data, 1);
+    s.restarts = 1;
+    const Run one = train(s, data, 1);
+    const auto first = std::span(three.outcome.assignments).first(250);
+    CHECK(std::equal(first.begin(), first.end(), one.outcome.assignments.begin()));
+    for (const auto& [name, tensor] : one.model.tensors) {
+      const auto& all = three.model.tensors.at(name).values;
+      CHECK(std::equal(tensor.values.begin(), tensor.values.end(), all.begin()));
+    }
+  }
+}
+
+TEST_CASE("trainer: convolutional nets train with both objectives and leave the start") {
+  const auto data = small_images(60, 9, 7);
+  for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip}) {
+    Settings s = quick(2, 1);
+    s.net = NetKind::conv;
+    s.objective = objective;
+    s.width = 2;
+    s.pretrain = 2;
+    s.iterations = 3;
+    const Run one = train(s, data, 1), two = train(s, data, 2);
+    CHECK(same_tensors(one.model, two.model));
+    for (const auto& [name, tensor] : one.model.tensors) {
+      for (const float value : tensor.values) REQUIRE(std::isfinite(value));
+    }
+    if (objective == Objective::wgan_clip) {
+      for (const float w : one.model.tensors.at("critic.0.weight").values) {
+        CHECK(std::abs(w) <= 0.01f);
+      }
+    }
+  }
+}
+
+TEST_CASE("trainer: reports carry complete partitions in file order") {
+  const auto data = test::blobs(101, 2, 3);
+  TrainerCallbacks callbacks;
+  std::vector<Index> iterations;
+  callbacks.report = [&](const Report& report) {
+    iterations.push_back(report.iteration);
+    REQUIRE(report.mixtures.size() == 2);
+    REQUIRE(report.assignments.size() == 202);
+    for (std::size_t r = 0; r < 2; ++r) {
+      const auto& m = report.mixtures[r];
+      std::vector<Index> sizes(3, 0);
+      for (std::size_t p = 0; p < 101; ++p) {
+        ++sizes[static_cast<std::size_t>(report.assignments[r * 101 + p])];
+      }
+      CHECK(sizes == m.sizes);
+      CHECK(m.confidence > 1.0 / 3 - 1e-6);
+      CHECK(m.confidence <= 1.0);
+      CHECK(m.changed >= 0.0);
+      CHECK(m.changed <= 1.0);
+      CHECK(m.classifier_loss > 0.0);
+      CHECK(m.penalty >= 0.0);
+    }
+  };
+  Settings s = quick(3, 2);
+  s.iterations = 50;
+  s.pool = 40;
+  (void)train(s, data, 1, callbacks);
+  CHECK(iterations == std::vector<Index>{20, 40, 50});
+}
+
+TEST_CASE("trainer: a given partition starts every mixture") {
+  const auto data = test::blobs(90, 2, 3);
+  Settings s = quick(3, 2);
+  s.init = InitialPartition::given;
+  s.iterations = 1;
+  s.check_every = 1;
+  s.pretrain = 0;
+  double changed = -1;
+  TrainerCallbacks callbacks;
+  std::vector<std::int32_t> after;
+  callbacks.report = [&](const Report& report) {
+    changed = report.mixtures[1].changed;
+    after.assign(report.assignments.begin() + 90, report.assignments.end());
+  };
+  (void)train(s, data, 1, callbacks, data.labels);
+  Index different = 0;
+  for (std::size_t p = 0; p < 90; ++p) different += after[p] != data.labels[p];
+  CHECK(changed == doctest::Approx(static_cast<double>(different) / 90));
+
+  auto bad = data.labels;
+  bad[17] = 3;
+  CHECK_THROWS_AS((void)train(s, data, 1, {}, bad), ConfigError);
+  bad.pop_back();
+  CHECK_THROWS_AS((void)train(s, data, 1, {}, bad), ConfigError);
+}
+
+TEST_CASE("trainer: an empty component is restarted on half of the largest and keeps points") {
+  const auto data = test::blobs(300, 2, 3);
+  Settings s = quick(3, 1);
+  s.init = InitialPartition::given;  // components 0 and 1; the latter holds two blobs
+  auto initial = data.labels;
+  std::replace(initial.begin(), initial.end(), 2, 1);
+  s.pretrain = 200;
+  s.iterations = 900;
+  s.check_every = 20;
+  s.learning_rate = 1e-3;
+  Index restarts = 0;
+  TrainerCallbacks callbacks;
+  callbacks.report = [&](const Report& report) {
+    const auto& m = report.mixtures[0];
+    for (const Index component : m.restarted) {
+      CHECK(m.sizes[static_cast<std::size_t>(component)] == 0);
+      ++restarts;
+    }
+  };
+  const Run run = train(s, data, 1, callbacks, initial);
+  CHECK(restarts >= 1);
+  CHECK(score(run.outcome.assignments, data.labels).ari > 0.95);
+
+  s.restart_empty = false;
+  restarts = 0;
+  (void)train(s, data, 1, callbacks, initial);
+  CHECK(restarts == 0);
+}
+
+TEST_CASE("trainer: it stops when the labels have settled and says so") {
+  const auto data = test::blobs(200, 2, 2);
+  Settings s = quick(2, 1);
+  s.init = InitialPartition::kmeans;
+  s.learning_rate = 1e-3;
+  s.iterations = 5000;
+  s.check_every = 10;
+  s.patience = 3;
+  s.tolerance = 0.01;
+  const Run run = train(s, data, 1);
+  CHECK(run.outcome.converged);
+  CHECK(run.outcome.iterations < 5000);
+  CHECK(score(run.outcome.assignments, data.labels).ari > 0.95);
+}
+
+TEST_CASE("trainer: cancelling keeps a complete result") {
+  const auto data = test::blobs(100, 2, 3);
+  Settings s = quick(3, 1);
+  int polls = 0;
+  TrainerCallbacks callbacks;
+  callbacks.cancelled = [&] { return ++polls > 15; };
+  const Run run = train(s, data, 1, callbacks);
+  CHECK(run.outcome.cancelled);
+  CHECK(run.outcome.iterations < s.iterations);
+  CHECK(run.outcome.assignments.size() == 100);
+}
+
+TEST_CASE("trainer: memory is planned completely before training") {
+  const auto data = test::blobs(100, 2, 3);
+  Lanes lanes({}, MathMode::fp32, 2);
+  const Settings s = quick(3, 2).resolved(data.rows, data.item);
+  Trainer trainer(s, data.values, data.rows, data.item, {}, lanes);
+  Index sum = 0;
+  for (const auto& request : trainer.memory_plan()) sum += aligned_bytes<std::byte>(request.bytes);
+  CHECK(sum + lanes.scratch_bytes() == trainer.memory_bytes());
+  const Index before = trainer.memory_bytes();
+  (void)trainer.run({});
+  CHECK(trainer.memory_bytes() == before);
+}
+
+TEST_CASE("trainer: the faults of the published code are reproduced on request") {
+  const auto data = test::blobs(120, 3, 3);
+  Settings s = Settings::reference();
+  s.clusters = 3;
+  s.hidden = 16;
+  s.pretrain = 20;
+  s.iterations = 5;
+  s.learning_rate = 1e-2;
+  Lanes lanes({}, MathMode::fp32, 1);
+  const Settings resolved = s.resolved(data.rows, data.item);
+  Trainer trainer(resolved, data.values, data.rows, data.item, {}, lanes);
+  const Model before = trainer.extract(0, 1);
+  bool unbounded_in_pretraining = false;
+  TrainerCallbacks callbacks;
+  callbacks.progress = [&](Index iteration) {
+    if (iteration != -1) return;
+    for (const float w : trainer.extract(0, 1).tensors.at("critic.0.weight").values) {
+      unbounded_in_pretraining = unbounded_in_pretraining || std::abs(w) > 0.01f;
+    }
+  };
+  (void)trainer.run(callbacks);
+  const Model after = trainer.extract(0, 1);
+  CHECK(unbounded_in_pretraining);
+  for (const float w : after.tensors.at("critic.0.weight").values) CHECK(std::abs(w) <= 0.01f);
+  CHECK(after.tensors.at("classifier.1.weight").values ==
+        before.tensors.at("classifier.1.weight").values);
+  CHECK(after.tensors.at("classifier.0.weight").values !=
+        before.tensors.at("classifier.0.weight").values);
+}

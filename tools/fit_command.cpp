@@ -1,0 +1,101 @@
+// ganmm fit: clusters a data set and writes a run folder.
+#include "ganmm/metrics.h"
+#include "io/atomic_file.h"
+#include "tools/commands.h"
+#include "tools/fit_options.h"
+#include "tools/history.h"
+#include "tools/metrics_json.h"
+#include "tools/progress.h"
+#include "tools/run_folder.h"
+#include "tools/samples.h"
+#include "tools/score_report.h"
+#include "tools/stop_signals.h"
+
+#include <CLI/CLI.hpp>
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+namespace ganmm::tools {
+namespace {
+
+void print_plan(const FitOptions& options, const Settings& resolved, Index bytes,
+                const std::vector<Arena::Request>& plan) {
+  std::cerr << "settings: " << settings_json(resolved, options.scale).dump() << '\n';
+  for (const Arena::Request& request : plan) {
+    std::cerr << std::setw(14) << request.bytes << " bytes  " << request.name << '\n';
+  }
+  std::cerr << std::setw(14) << bytes << " bytes  in all, scratch included\n";
+}
+
+void print_summary(const FitRecord& record, const std::string& folder,
+                   const std::vector<std::string>& files) {
+  const Settings& settings = record.settings;
+  const TrainingOutcome& training = record.result.training;
+  std::cout << record.data.rows << " points of " << to_string(record.data.item) << " features in "
+            << settings.clusters << " clusters, " << settings.restarts << " restarts ("
+            << to_string(settings.select) << "), " << training.iterations << " iterations, "
+            << (training.cancelled   ? "interrupted"
+                : training.converged ? "converged"
+                                     : "not converged")
+            << ", " << std::fixed << std::setprecision(1) << training.seconds << " s\n";
+  if (record.scores) print_scores(std::cout, *record.scores);
+  std::cout << std::setprecision(3) << "confidence " << record.result.prediction.confidence
+            << "\ncluster sizes";
+  for (const Index size : cluster_sizes(record)) std::cout << ' ' << size;
+  std::cout << '\n' << folder << ':';
+  for (const std::string& file : files) std::cout << ' ' << file;
+  std::cout << '\n';
+}
+
+int run_fit(const FitArguments& arguments) {
+  const StopSignals signals;
+  io::Dataset data = io::load_dataset(arguments.data.path, arguments.data.load);
+  const FitOptions options = arguments.options(data);
+  const Settings settings = options.settings.resolved(data.rows, data.item);
+  io::require_writable_folder(arguments.out);
+  const ValueRange range = value_range(data.values);
+
+  Progress progress(settings, !arguments.quiet);
+  History history(settings, data.labels);
+  Index steps = 0;
+  FitCallbacks callbacks;
+  if (arguments.verbose) {
+    callbacks.started = [&](const Settings& resolved, Index bytes, const auto& plan) {
+      print_plan(options, resolved, bytes, plan);
+    };
+  }
+  callbacks.training.report = [&](const Report& report) {
+    progress.report(report);
+    history.add(report);
+  };
+  callbacks.training.progress = [&](Index iteration) {
+    ++steps;
+    progress.iteration(iteration);
+  };
+  callbacks.training.cancelled = [&] { return signals.requested(); };
+  const FitResult result = fit(data, options, callbacks);
+  progress.finish();
+
+  std::optional<Scores> scores;
+  if (!data.labels.empty()) scores = score(result.prediction.assignments, data.labels);
+  const FitRecord record{data, options, settings, result, scores, steps};
+  const auto metrics = metrics_json(record);
+  const auto files = write_run_folder(arguments.out, record, metrics, history, range);
+  if (arguments.json) {
+    std::cout << to_line(metrics) << '\n';
+  } else if (!arguments.quiet) {
+    print_summary(record, arguments.out, files);
+  }
+  return signals.exit_code();
+}
+
+}  // namespace
+
+Command add_fit(CLI::App& program) {
+  CLI::App* app = program.add_subcommand("fit", "Cluster DATA into N clusters; write a run folder");
+  auto arguments = std::make_shared<FitArguments>(*app);
+  return [arguments] { return run_fit(*arguments); };
+}
+
+}  // namespace ganmm::tools

@@ -1,0 +1,169 @@
+#include "tools/fit_options.h"
+
+#include "ganmm/metrics.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+namespace ganmm::tools {
+namespace {
+
+std::vector<std::int32_t> load_initial(const std::string& path, Index rows, Index clusters) {
+  std::vector<std::int32_t> initial = io::load_assignments(path);
+  require<InputError>(static_cast<Index>(initial.size()) == rows, "initial partition ", path,
+                      ": expected a cluster for each of ", rows, " rows, found ", initial.size());
+  const auto outside = std::find_if(initial.begin(), initial.end(),
+                                    [&](std::int32_t cluster) { return cluster >= clusters; });
+  require<InputError>(outside == initial.end(), "initial partition ", path,
+                      ": expected clusters 0 to ", clusters - 1, ", found ",
+                      outside == initial.end() ? 0 : *outside, " for row ",
+                      outside - initial.begin() + 1);
+  return initial;
+}
+
+}  // namespace
+
+template <class T>
+void FitArguments::add(CLI::App& app, const std::string& name, T Settings::*member,
+                       const std::string& help) {
+  const CLI::Option* option = app.add_option(name, given_.*member, help)->capture_default_str();
+  apply_.push_back([this, option, member](Settings& settings) {
+    if (option->count() > 0) settings.*member = given_.*member;
+  });
+}
+
+template <class T>
+void FitArguments::add_spelled(CLI::App& app, const std::string& name, T Settings::*member,
+                               T (*parse)(const std::string&), const std::string& help) {
+  const auto text = std::make_shared<std::string>(to_string(given_.*member));
+  const CLI::Option* option = app.add_option(name, *text, help)->capture_default_str();
+  apply_.push_back([text, option, member, parse](Settings& settings) {
+    if (option->count() > 0) settings.*member = parse(*text);
+  });
+}
+
+FitArguments::FitArguments(CLI::App& app) {
+  app.footer("Every option can also stand in a file, without its dashes: --config FILE, for\n"
+             "example with the lines clusters=7 and sigma=\"0.5:500,0.04\".\n\n"
+             "Files in the run folder: assignments.npy, posteriors.npy, model.safetensors,\n"
+             "metrics.json, history.csv, for images samples.png, with --select all also\n"
+             "assignments-all.npy. samples_per_second in metrics.json counts the rows that the\n"
+             "critics were trained on: iterations with pre-training x restarts x clusters x\n"
+             "critic steps x batch / seconds.");
+  add_problem(app);
+  add_networks(app);
+  add_training(app);
+  add_output(app);
+}
+
+void FitArguments::add_problem(CLI::App& app) {
+  data.add_to(app);
+  add(app, "-k,--clusters", &Settings::clusters, "number of clusters, 2 to the number of rows");
+  app.get_option("--clusters")->required()->default_str("");
+  app.add_option("--scale", scale_,
+                 "auto (maxabs for tables, unit for images), none, standard, maxabs, minmax or "
+                 "unit")
+      ->capture_default_str();
+  init_ = to_string(given_.init);
+  app.add_option("--init", init_,
+                 "first partition: random equal parts, kmeans, or a file with one cluster per row")
+      ->type_name("random|kmeans|FILE")
+      ->capture_default_str();
+  add(app, "--restarts", &Settings::restarts, "mixtures trained side by side");
+  add_spelled(app, "--select", &Settings::select, parse_select,
+              "what becomes of them: the one of most confidence, their consensus, or all: as "
+              "confidence, and every partition is kept");
+  add(app, "--seed", &Settings::seed, "seed of all random numbers; same seed, same result");
+  app.add_option("--compat", compat_,
+                 "reference: start from the settings of the published code, its faults included")
+      ->check(CLI::IsMember({"reference"}).description(""));
+}
+
+void FitArguments::add_networks(CLI::App& app) {
+  const std::string group = "Networks";
+  const auto first = app.get_options().size();
+  add_spelled(app, "--net", &Settings::net, parse_net,
+              "auto (conv for images from 8x8 on, otherwise mlp), mlp, small (mlp of 32 units) or "
+              "conv");
+  add(app, "--width", &Settings::width, "conv: channels of the first convolution");
+  add(app, "--hidden", &Settings::hidden, "mlp: units of the hidden layer");
+  add(app, "--noise", &Settings::noise, "inputs of a generator; 0: 64 (mlp, small), 128 (conv)");
+  add_spelled(app, "--objective", &Settings::objective, parse_objective,
+              "wgan-gp (gradient penalty, Adam) or wgan-clip (clipped weights, RMSProp)");
+  add(app, "--penalty", &Settings::penalty, "wgan-gp: weight of the gradient penalty");
+  add(app, "--clip", &Settings::clip, "wgan-clip: largest absolute value of a critic's weights");
+  const auto options = app.get_options();
+  std::for_each(options.begin() + static_cast<std::ptrdiff_t>(first), options.end(),
+                [&](CLI::Option* option) { option->group(group); });
+}
+
+void FitArguments::add_training(CLI::App& app) {
+  const std::string group = "Training";
+  const auto first = app.get_options().size();
+  add(app, "--iterations", &Settings::iterations, "EM iterations at most");
+  add(app, "--pretrain", &Settings::pretrain, "iterations on the first partition before that");
+  add(app, "--tolerance", &Settings::tolerance,
+      "stop when a smaller share of the points changes cluster from check to check ...");
+  add(app, "--patience", &Settings::patience, "... in this many checks in a row");
+  add(app, "--check-every", &Settings::check_every, "EM iterations between checks");
+  add(app, "--batch", &Settings::batch, "rows per critic step");
+  add(app, "--critic-steps", &Settings::critic_steps, "critic steps per generator step");
+  add(app, "--learning-rate", &Settings::learning_rate,
+      "of critics and generators; 0: 2e-4 (wgan-gp), 5e-5 (wgan-clip)");
+  add(app, "--classifier-steps", &Settings::classifier_steps, "classifier steps per EM iteration");
+  add(app, "--classifier-learning-rate", &Settings::classifier_learning_rate,
+      "0: as --learning-rate");
+  add(app, "--label-smoothing", &Settings::label_smoothing,
+      "share of the classifier's targets spread over all clusters, below 1");
+  add(app, "--temperature", &Settings::temperature,
+      "divides the classifier's outputs where rows of other clusters are chosen");
+  add_spelled(app, "--sigma", &Settings::sigma, parse_sigma,
+              "share of a batch from other clusters, until which EM iteration: SHARE:UNTIL,...,"
+              "SHARE");
+  add(app, "--pool", &Settings::pool,
+      "rows classified per EM iteration; 0: all, at most the larger of 500 per cluster and 5000");
+  const auto options = app.get_options();
+  std::for_each(options.begin() + static_cast<std::ptrdiff_t>(first), options.end(),
+                [&](CLI::Option* option) { option->group(group); });
+}
+
+void FitArguments::add_output(CLI::App& app) {
+  device_.add_to(app);
+  app.add_option("--out", out, "run folder, created if need be")
+      ->type_name("DIR")
+      ->capture_default_str();
+  app.add_flag("--quiet", quiet, "no progress line, no summary");
+  app.add_flag("--json", json, "print metrics.json as one line and nothing else");
+  app.add_flag("--verbose", verbose, "resolved settings and memory plan to stderr");
+}
+
+FitOptions FitArguments::options(const io::Dataset& dataset) const {
+  FitOptions options;
+  options.settings = compat_.empty() ? Settings{} : Settings::reference();
+  for (const auto& apply : apply_) apply(options.settings);
+  Settings& settings = options.settings;
+  if (init_ == to_string(InitialPartition::kmeans)) {
+    settings.init = InitialPartition::kmeans;
+  } else if (init_ != to_string(InitialPartition::random)) {
+    settings.init = InitialPartition::given;
+  }
+  options.scale = io::parse_scale(scale_);
+  options.device = device_.device();
+  options.math = device_.math_mode();
+  options.threads = device_.threads;
+
+  const Settings resolved = settings.resolved(dataset.rows, dataset.item);
+  if (settings.init == InitialPartition::given) {
+    options.initial = load_initial(init_, dataset.rows, resolved.clusters);
+  }
+  const auto labels = static_cast<Index>(dataset.label_names.size());
+  require<InputError>(labels <= kMaxConfusionCells / resolved.clusters, "labels of ",
+                      dataset.source, ": expected classes, at most ",
+                      kMaxConfusionCells / resolved.clusters, " with ", resolved.clusters,
+                      " clusters, found ", labels, " different ones; name another column or file");
+  const Context available(options.device, options.math);
+  return options;
+}
+
+}  // namespace ganmm::tools

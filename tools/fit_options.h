@@ -1,0 +1,49 @@
+// The options of `ganmm fit`. Defaults are those of Settings; --compat replaces them before the
+// options that were given are put on top.
+#pragma once
+
+#include "ganmm/fit.h"
+#include "tools/options.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace ganmm::tools {
+
+class FitArguments {
+ public:
+  explicit FitArguments(CLI::App& app);
+  FitArguments(const FitArguments&) = delete;  // the command line holds references to it
+  FitArguments& operator=(const FitArguments&) = delete;
+
+  // What `fit` is to do with this data. Everything that can be checked before training is checked:
+  // throws ConfigError, InputError, and UnsupportedError for a backend that is not there.
+  FitOptions options(const io::Dataset& data) const;
+
+  DataArguments data;
+  std::string out = "ganmm-run";
+  bool quiet = false;
+  bool json = false;
+  bool verbose = false;
+
+ private:
+  template <class T>
+  void add(CLI::App& app, const std::string& name, T Settings::*member, const std::string& help);
+  template <class T>
+  void add_spelled(CLI::App& app, const std::string& name, T Settings::*member,
+                   T (*parse)(const std::string&), const std::string& help);
+  void add_problem(CLI::App& app);
+  void add_networks(CLI::App& app);
+  void add_training(CLI::App& app);
+  void add_output(CLI::App& app);
+
+  Settings given_;
+  std::vector<std::function<void(Settings&)>> apply_;  // options that were given
+  std::string scale_ = "auto";
+  std::string init_;
+  std::string compat_;
+  DeviceArguments device_;
+};
+
+}  // namespace ganmm::tools

@@ -1,0 +1,36 @@
+#include "tools/history.h"
+
+#include "ganmm/metrics.h"
+
+namespace ganmm::tools {
+
+History::History(const Settings& settings, std::span<const std::int32_t> labels) : labels_(labels) {
+  text_.precision(9);
+  text_ << "iteration,seconds,restart,changed,confidence,classifier_loss,critic_loss,penalty,"
+           "generator_loss";
+  for (Index cluster = 0; cluster < settings.clusters; ++cluster) text_ << ",size_" << cluster;
+  text_ << ",restarted" << (labels_.empty() ? "" : ",purity,ari,nmi") << '\n';
+}
+
+void History::add(const Report& report) {
+  const std::size_t rows = report.assignments.size() / report.mixtures.size();
+  for (std::size_t r = 0; r < report.mixtures.size(); ++r) {
+    const Report::Mixture& m = report.mixtures[r];
+    text_ << report.iteration << ',' << report.seconds << ',' << r << ',' << m.changed << ','
+          << m.confidence << ',' << m.classifier_loss << ',' << m.critic_loss << ',' << m.penalty
+          << ',' << m.generator_loss;
+    for (const Index size : m.sizes) text_ << ',' << size;
+    text_ << ',';
+    // Blanks between them, so that the column count does not depend on how many there are.
+    for (std::size_t i = 0; i < m.restarted.size(); ++i) {
+      text_ << (i == 0 ? "" : " ") << m.restarted[i];
+    }
+    if (!labels_.empty()) {
+      const Scores scores = score(report.assignments.subspan(r * rows, rows), labels_);
+      text_ << ',' << scores.purity << ',' << scores.ari << ',' << scores.nmi;
+    }
+    text_ << '\n';
+  }
+}
+
+}  // namespace ganmm::tools

@@ -1,0 +1,26 @@
+// history.csv: one row per check and restart.
+#pragma once
+
+#include "ganmm/trainer.h"
+
+#include <span>
+#include <sstream>
+#include <string>
+
+namespace ganmm::tools {
+
+class History {
+ public:
+  // labels: [n], or empty; with them every row has purity, ari and nmi of its restart's components.
+  // They are read whenever a report is added.
+  History(const Settings& settings, std::span<const std::int32_t> labels);
+
+  void add(const Report& report);
+  std::string text() const { return text_.str(); }
+
+ private:
+  std::span<const std::int32_t> labels_;
+  std::ostringstream text_;
+};
+
+}  // namespace ganmm::tools

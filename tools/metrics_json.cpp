@@ -1,0 +1,102 @@
+#include "tools/metrics_json.h"
+
+#include "tools/score_report.h"
+
+#include <nlohmann/json.hpp>
+
+namespace ganmm::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double samples_per_second(const FitRecord& record) {
+  const Settings& s = record.settings;
+  const double rows = static_cast<double>(record.steps) * static_cast<double>(s.restarts) *
+                      static_cast<double>(s.clusters) * static_cast<double>(s.critic_steps) *
+                      static_cast<double>(s.batch);
+  return record.result.training.seconds > 0 ? rows / record.result.training.seconds : 0;
+}
+
+}  // namespace
+
+std::vector<Index> cluster_sizes(const FitRecord& record) {
+  std::vector<Index> sizes(static_cast<std::size_t>(record.settings.clusters));
+  for (const std::int32_t cluster : record.result.prediction.assignments) {
+    ++sizes[static_cast<std::size_t>(cluster)];
+  }
+  return sizes;
+}
+
+Json settings_json(const Settings& s, io::ScaleKind scale) {
+  return {
+      {"scale", io::to_string(scale)},
+      {"init", to_string(s.init)},
+      {"net", to_string(s.net)},
+      {"width", s.width},
+      {"hidden", s.hidden},
+      {"noise", s.noise},
+      {"objective", to_string(s.objective)},
+      {"penalty", s.penalty},
+      {"clip", s.clip},
+      {"iterations", s.iterations},
+      {"pretrain", s.pretrain},
+      {"tolerance", s.tolerance},
+      {"patience", s.patience},
+      {"check_every", s.check_every},
+      {"batch", s.batch},
+      {"critic_steps", s.critic_steps},
+      {"learning_rate", s.learning_rate},
+      {"classifier_steps", s.classifier_steps},
+      {"classifier_learning_rate", s.classifier_learning_rate},
+      {"label_smoothing", s.label_smoothing},
+      {"temperature", s.temperature},
+      {"sigma", to_string(s.sigma)},
+      {"pool", s.pool},
+      {"double_softmax", s.double_softmax},
+      {"single_class_batches", s.single_class_batches},
+      {"freeze_readout", s.freeze_readout},
+      {"clip_in_pretraining", s.clip_in_pretraining},
+  };
+}
+
+Json metrics_json(const FitRecord& record) {
+  const Settings& s = record.settings;
+  const FitResult& result = record.result;
+  Json json = {
+      {"method", "ganmm"},
+      {"version", GANMM_VERSION},
+      {"backend", record.options.device.kind == DeviceKind::cpu ? "cpu" : "cuda"},
+      {"device", to_string(record.options.device)},
+      {"math", to_string(record.options.math)},
+      {"seed", s.seed},
+      {"data", record.data.source},
+      {"n", record.data.rows},
+      {"features", record.data.item.count()},
+      {"item", to_string(record.data.item)},
+      {"clusters", s.clusters},
+      {"restarts", s.restarts},
+      {"iterations", result.training.iterations},
+      {"converged", result.training.converged},
+      {"interrupted", result.training.cancelled},
+      {"seconds", result.training.seconds},
+      {"samples_per_second", samples_per_second(record)},
+      {"confidence", result.prediction.confidence},
+      {"sizes", cluster_sizes(record)},
+      {"select", to_string(s.select)},
+      {"chosen_restart", result.chosen_restart < 0 ? Json() : Json(result.chosen_restart)},
+      {"restart_confidence", result.training.confidence},
+      {"settings", settings_json(s, record.options.scale)},
+  };
+  if (record.scores) add_scores(json, *record.scores, record.data.label_names);
+  return json;
+}
+
+std::string to_line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string to_text(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+}  // namespace ganmm::tools

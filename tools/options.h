@@ -1,0 +1,37 @@
+// Options that several commands have.
+#pragma once
+
+#include "io/dataset.h"
+#include "kernels/core/device.h"
+#include "kernels/core/math_mode.h"
+
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace ganmm::tools {
+
+struct DataArguments {
+  std::string path;
+  io::LoadOptions load;
+
+  void add_to(CLI::App& app);
+};
+
+struct DeviceArguments {
+  std::string backend = "auto";
+  int index = 0;
+  std::string math = to_string(MathMode::fp32);
+  int threads = 0;
+
+  void add_to(CLI::App& app);
+  Device device() const;
+  MathMode math_mode() const;
+};
+
+// Throws InputError that names both sides unless the data has the model's items.
+void require_items(const Shape& expected, const io::Dataset& data, const std::string& model_path);
+
+}  // namespace ganmm::tools

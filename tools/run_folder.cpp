@@ -1,0 +1,61 @@
+#include "tools/run_folder.h"
+
+#include "io/atomic_file.h"
+#include "io/npy.h"
+#include "io/png.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+namespace ganmm::tools {
+namespace {
+
+constexpr Index kSamplesPerCluster = 10;
+
+void write_text(const std::string& path, const std::string& text) {
+  io::AtomicFile file(path);
+  file.stream() << text;
+  file.commit();
+}
+
+}  // namespace
+
+std::vector<std::string> write_run_folder(const std::string& folder, const FitRecord& record,
+                                          const nlohmann::ordered_json& metrics,
+                                          const History& history, const ValueRange& range) {
+  const Index n = record.data.rows, clusters = record.settings.clusters;
+  const FitResult& result = record.result;
+  std::vector<std::string> names;
+  const auto place = [&](const char* name) {
+    names.emplace_back(name);
+    return (std::filesystem::path(folder) / name).string();
+  };
+  const auto remove_old = [&](const char* name) {
+    std::error_code ignored;
+    std::filesystem::remove(std::filesystem::path(folder) / name, ignored);
+  };
+
+  io::write_npy(place("assignments.npy"), {n}, result.prediction.assignments.data());
+  io::write_npy(place("posteriors.npy"), {n, clusters}, result.prediction.posteriors.data());
+  if (record.settings.select == Select::all) {
+    io::write_npy(place("assignments-all.npy"), {record.settings.restarts, n},
+                  result.training.assignments.data());
+  } else {
+    remove_old("assignments-all.npy");
+  }
+  save_model(result.model, place("model.safetensors"));
+  write_text(place("history.csv"), history.text());
+  if (is_image(record.data.item) && io::has_png()) {
+    Lanes lanes(record.options.device, record.options.math, 1);
+    const auto samples =
+        draw_samples(result.model, 0, clusters, kSamplesPerCluster, record.settings.seed, lanes);
+    write_sample_picture(place("samples.png"), samples, record.data.item, kSamplesPerCluster,
+                         range);
+  } else {
+    remove_old("samples.png");
+  }
+  write_text(place("metrics.json"), to_text(metrics));
+  return names;
+}
+
+}  // namespace ganmm::tools
