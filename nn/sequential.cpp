@@ -121,7 +121,7 @@ Site<T> Tape<T>::site(std::size_t layer, Index first, Index rows) const {
   site.x = activation(layer).rows(first, rows);
   site.y = activation(layer + 1).rows(first, rows);
   const Statistics& s = statistics_[layer];
-  site.stat_batch = std::min(stat_batch_, rows);
+  site.stat_batch = std::max<Index>(1, std::min(stat_batch_, rows));  // a pass may have no rows
   if (s.count > 0) {
     // Statistics per item start at the first row; those per statistics batch at the first batch.
     const Index per_batch = s.per_item ? 1 : s.count / (batch_ / stat_batch_);

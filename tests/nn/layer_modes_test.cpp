@@ -115,16 +115,15 @@ GANMM_CPU_CASE("layers: a store without gradients passes signals to the input") 
 GANMM_CPU_CASE("layers: only the rows asked for get an input gradient") {
   for (const Index first : {0, 2, 4}) {
     CAPTURE(first);
-    const Index count = 2, rows = 5;
+    const Index count = 2;
     const NetworkSpec spec = chain(false);
     Chain<T> t(spec);
     t.forward(t.x);
     t.backward(t.d_y, {.rows = kBatch, .input_rows = kBatch});
     const Index features = spec.input.count();
     const Values all = read(t.input_gradient());
-    const bool inside = first + count <= rows;
     fill(t.input_gradient(), 7);
-    t.backward(t.d_y, {.rows = inside ? rows : kBatch, .input_first = first, .input_rows = count});
+    t.backward(t.d_y, {.rows = kBatch, .input_first = first, .input_rows = count});
     const Values now = read(t.input_gradient());
     check_equal(part(now, features, first, count), part(all, features, first, count));
     for (Index b = 0; b < kBatch; ++b) {
