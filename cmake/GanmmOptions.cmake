@@ -118,6 +118,9 @@ if(ganmm_want_ONEDNN)
   find_package(oneDNN 2.6 MODULE QUIET)
   if(NOT oneDNN_FOUND)
     set(missing "oneDNN 2.6 or newer was not found")
+  elseif(NOT GANMM_HAVE_OPENMP)
+    # Only OpenMP can hold oneDNN to one thread per lane, which the same bits for all thread counts need.
+    set(missing "it needs OpenMP, which is off")
   endif()
 endif()
 ganmm_decide(ONEDNN "oneDNN ${oneDNN_VERSION}" "${missing}"

@@ -36,6 +36,11 @@ template <class T>
 void conv_backward_weights(Context& ctx, ParamView<T> d_filter, GroupView<const T> x,
                            GroupView<const T> d_y, const ConvGeometry& geometry, Write write);
 
+// Scratch bytes for any of the three ops with up to `batch` items per group. Groups are computed
+// one after the other and share it.
+template <class T>
+Index conv_workspace(Index batch, const ConvGeometry& geometry);
+
 // activation
 template <class T>
 void activation_forward(Context& ctx, GroupView<T> y, GroupView<const T> x, Activation activation);

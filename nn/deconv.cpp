@@ -4,6 +4,7 @@
 #include "kernels/elementwise.h"
 #include "nn/layers.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace ganmm::nn {
@@ -74,7 +75,15 @@ std::unique_ptr<Layer<T>> make_deconv(const LayerSpec& spec, Shape input) {
                        "deconv layer: a convolution of ", to_string(padded), " with stride ",
                        spec.stride, " gives ", geometry.out_h, "x", geometry.out_w,
                        ", but the input is ", to_string(input));
-  // Cropping the output keeps the padding before the image and drops rows after it.
+  // A crop keeps the padding before the image and drops rows and columns after it; what the last
+  // ones of the input reach must remain.
+  const Index last_h = std::max<Index>((geometry.out_h - 1) * spec.stride - geometry.pad_top, 0);
+  const Index last_w = std::max<Index>((geometry.out_w - 1) * spec.stride - geometry.pad_left, 0);
+  require<ConfigError>(spec.output[0] > last_h && spec.output[0] <= padded[0] &&
+                           spec.output[1] > last_w && spec.output[1] <= padded[1],
+                       "deconv layer: expected a crop of ", padded[0], "x", padded[1],
+                       " of at least ", last_h + 1, "x", last_w + 1, ", found ",
+                       to_string(spec.output));
   geometry.in_h = spec.output[0];
   geometry.in_w = spec.output[1];
   return std::make_unique<Deconv<T>>(geometry, spec.activation, spec.bias);

@@ -65,6 +65,11 @@ void Layer<T>::map_penalty(Context& ctx, const ParamRange<T>& params, const Site
 
 template <class T>
 std::unique_ptr<Layer<T>> make_layer(const LayerSpec& spec, Shape input) {
+  const kernels::Activation& a = spec.activation;
+  require<ConfigError>(a.kind != kernels::ActivationKind::leaky_relu ||
+                           (a.slope > 0 && a.slope < 1),
+                       "expected a leaky_relu slope in (0, 1), found ", a.slope,
+                       "; use relu for slope 0 and identity for slope 1");
   switch (spec.kind) {
   case LayerKind::dense: return make_dense<T>(spec, input);
   case LayerKind::conv: return make_conv<T>(spec, input);

@@ -61,8 +61,17 @@ ParamStore<T>::ParamStore(Arena& arena, const std::string& name, ParamLayout lay
 }
 
 template <class T>
+ParamRange<T> ParamStore<T>::range(Index first, Index groups) const {
+  require<ShapeError>(first >= 0 && groups >= 0 && first + groups <= layout_.groups(), "groups [",
+                      first, ", ", first + groups, ") of a parameter store with ",
+                      layout_.groups());
+  return {*this, first, groups};
+}
+
+template <class T>
 void ParamStore<T>::initialize(Context& ctx, std::uint64_t seed, std::uint32_t generation,
                                Index first, Index groups) {
+  (void)range(first, groups);  // checks
   Context host;
   std::vector<T> values;
   for (std::size_t i = 0; i < layout_.specs().size(); ++i) {

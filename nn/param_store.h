@@ -44,7 +44,7 @@ class ParamStore {
   ParamStore(Arena& arena, const std::string& name, ParamLayout layout, StoreUse use);
 
   const ParamLayout& layout() const { return layout_; }
-  ParamRange<T> range(Index first, Index groups) const { return {*this, first, groups}; }
+  ParamRange<T> range(Index first, Index groups) const;  // throws ShapeError
   ParamRange<T> all() const { return range(0, layout_.groups()); }
 
   // Fills the values of groups [first, first + groups) from (seed, tensor name, group, generation).

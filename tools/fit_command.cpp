@@ -14,6 +14,7 @@
 #include <CLI/CLI.hpp>
 #include <iomanip>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 namespace ganmm::tools {
@@ -22,8 +23,11 @@ namespace {
 void print_plan(const FitOptions& options, const Settings& resolved, Index bytes,
                 const std::vector<Arena::Request>& plan) {
   std::cerr << "settings: " << settings_json(resolved, options.scale).dump() << '\n';
-  for (const Arena::Request& request : plan) {
-    std::cerr << std::setw(14) << request.bytes << " bytes  " << request.name << '\n';
+  // Every lane has buffers of the same names.
+  std::map<std::string, Index> by_name;
+  for (const Arena::Request& request : plan) by_name[request.name] += request.bytes;
+  for (const auto& [name, sum] : by_name) {
+    std::cerr << std::setw(14) << sum << " bytes  " << name << '\n';
   }
   std::cerr << std::setw(14) << bytes << " bytes  in all, scratch included\n";
 }

@@ -27,12 +27,12 @@ class CommandConfig : public CLI::ConfigINI {
   explicit CommandConfig(const CLI::App& program) : program_(program) {}
 
   std::vector<CLI::ConfigItem> from_config(std::istream& in) const override {
-    std::vector<CLI::ConfigItem> items = ConfigINI::from_config(in);
+    std::vector<CLI::ConfigItem> read = ConfigINI::from_config(in);
     const auto called = program_.get_subcommands();
-    for (CLI::ConfigItem& item : items) {
+    for (CLI::ConfigItem& item : read) {
       if (item.parents.empty() && !called.empty()) item.parents = {called.front()->get_name()};
     }
-    return items;
+    return read;
   }
 
  private:
@@ -42,11 +42,13 @@ class CommandConfig : public CLI::ConfigINI {
 int run(int argc, char** argv) {
   CLI::App program("Clustering with a mixture of generative adversarial networks.", "ganmm");
   program.set_version_flag("--version", "ganmm " GANMM_VERSION);
-  program.require_subcommand(1);
+  program.require_subcommand(0, 1);  // none is reported below, after unknown words
   program.fallthrough();
-  program.set_config("--config", "",
-                     "read options from this file: NAME=VALUE lines, in [COMMAND] sections or "
-                     "without; the command line goes first");
+  program
+      .set_config("--config", "",
+                  "read options from this file: NAME=VALUE lines, in [COMMAND] sections or "
+                  "without; the command line goes first")
+      ->type_name("FILE");
   program.allow_config_extras(false);
   program.config_formatter(std::make_shared<CommandConfig>(program));
 
@@ -59,6 +61,10 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);  // help and version
     return fail(std::string(error.what()) + "; see ganmm --help or ganmm COMMAND --help",
+                kBadInput);
+  }
+  if (program.get_subcommands().empty()) {
+    return fail("expected a command: fit, predict, sample, score or info; see ganmm --help",
                 kBadInput);
   }
   const auto called = std::find(apps.begin(), apps.end(), program.get_subcommands().front());

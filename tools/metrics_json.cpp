@@ -55,6 +55,7 @@ Json settings_json(const Settings& s, io::ScaleKind scale) {
       {"double_softmax", s.double_softmax},
       {"single_class_batches", s.single_class_batches},
       {"freeze_readout", s.freeze_readout},
+      {"restart_empty", s.restart_empty},
       {"clip_in_pretraining", s.clip_in_pretraining},
   };
 }

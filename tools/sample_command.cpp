@@ -8,10 +8,10 @@
 #include "tools/samples.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
-#include <optional>
 
 namespace ganmm::tools {
 namespace {
@@ -50,7 +50,8 @@ int run_sample(const SampleArguments& arguments) {
                          value_range(samples));
     files += " samples.png";
   }
-  std::cout << to_string(shape) << " values\n" << arguments.out << ": " << files << '\n';
+  std::cout << shape[0] << " samples of " << to_string(model.item) << " features\n"
+            << arguments.out << ": " << files << '\n';
   return 0;
 }
 

@@ -9,7 +9,6 @@
 // With channels last, the taps of one kh that lie inside the image are one contiguous run of x.
 // A row of y depends on its own window alone, computed in the same order wherever it stands: the
 // same item gives the same bits at any place in any batch.
-#include "kernels/cpu/conv.h"
 
 #include "kernels/backend.h"
 
@@ -150,14 +149,14 @@ Epilogue<T> of_group(const Epilogue<T>& epilogue, Index g) {
 
 using onednn::ConvOp;
 
-// oneDNN's primitives beat the unfolded product by 1.2 to 5 times, except for the signal of an
-// image with few channels, where its loops leave most vector lanes empty: 3 to 7 times slower at
-// one.
-constexpr Index kFewChannels = 3;
+// oneDNN's primitives beat the unfolded product by 1.2 to 5 times. The exception is backward data
+// to few channels, where its loops leave most vector lanes empty: 3 to 7 times slower at one
+// channel, 1.2 to 2.4 at four, at eight faster or slower depending on the width of the other side.
+constexpr Index kFewChannels = 4;
 
 template <class T>
 bool use_library(ConvOp op, Index batch, const ConvGeometry& g) {
-  if (!std::is_same_v<T, float> || batch == 0) return false;
+  if (!std::is_same_v<T, float>) return false;
   if (op == ConvOp::backward_data && g.in_c <= kFewChannels) return false;
   return onednn::conv_available(op, batch, g);
 }
@@ -174,7 +173,7 @@ Index conv_workspace(Index batch, const ConvGeometry& geometry) {
 #if GANMM_HAVE_ONEDNN
   if constexpr (std::is_same_v<T, float>) {
     for (const ConvOp op : {ConvOp::forward, ConvOp::backward_data, ConvOp::backward_weights}) {
-      if (use_library<T>(op, batch, geometry)) {
+      if (batch > 0 && use_library<T>(op, batch, geometry)) {
         bytes = std::max(bytes, onednn::conv_workspace(op, batch, geometry));
       }
     }
@@ -262,6 +261,12 @@ void conv_backward_data(Context& ctx, GroupView<T> d_x, GroupView<const T> d_y,
 template <class T>
 void conv_backward_weights(Context& ctx, ParamView<T> d_filter, GroupView<const T> x,
                            GroupView<const T> d_y, const ConvGeometry& geometry, Write write) {
+  if (d_y.batch == 0) {
+    for (Index g = 0; g < d_filter.groups && write == Write::overwrite; ++g) {
+      std::fill_n(d_filter.group(g), d_filter.count(), T{0});
+    }
+    return;
+  }
 #if GANMM_HAVE_ONEDNN
   if constexpr (std::is_same_v<T, float>) {
     if (use_library<T>(ConvOp::backward_weights, d_y.batch, geometry)) {
@@ -289,9 +294,6 @@ void conv_backward_weights(Context& ctx, ParamView<T> d_filter, GroupView<const 
       cpu::gemm<T>(ctx, target, block<const T>(windows, count * rows, taps), Transpose::yes,
                    block(d_y.row(g, first), count * rows, geometry.out_c), Transpose::no, how, {});
       how = Write::accumulate;
-    }
-    if (d_y.batch == 0 && write == Write::overwrite) {
-      std::fill_n(d_filter.group(g), d_filter.count(), T{0});
     }
   }
 }

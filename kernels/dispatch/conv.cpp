@@ -1,7 +1,6 @@
 #include "kernels/conv.h"
 
 #include "kernels/backend.h"
-#include "kernels/cpu/conv.h"
 #include "kernels/dispatch/dispatch.h"
 
 #include <algorithm>

@@ -5,6 +5,11 @@
 #include "tests/support/guard_buffer.h"
 #include "tests/support/random_data.h"
 
+#if GANMM_HAVE_ONEDNN
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/onednn.h"
+#endif
+
 namespace ganmm::kernels {
 namespace {
 
@@ -149,13 +154,13 @@ GANMM_CPU_CASE("conv: an input with group stride 0 serves every group") {
 }
 
 GANMM_CPU_CASE("conv: network shapes stay within the rounding of their sums") {
-  const std::vector<ConvGeometry> all = {same_padding(28, 28, 1, 16, 5, 2),
-                                         same_padding(14, 14, 16, 32, 5, 2),
-                                         same_padding(7, 7, 32, 64, 5, 2)};
+  const std::vector<ConvGeometry> all = {
+      same_padding(28, 28, 1, 16, 5, 2), same_padding(14, 14, 16, 32, 5, 2),
+      same_padding(7, 7, 32, 64, 5, 2), same_padding(7, 7, 128, 256, 5, 2)};
   plan_all<T>(ctx, all);
   for (const ConvGeometry& g : all) {
     CAPTURE(name(g));
-    const Size size{2, 2};
+    const Size size{g.in_c < 128 ? 2 : 1, 2};
     RandomData random(5);
     const Values x_values = random.reals<T>(size.groups * size.batch * g.input().count(), -2, 2);
     const Values d_y_values = random.reals<T>(size.groups * size.batch * g.output().count(), -2, 2);
@@ -276,6 +281,40 @@ GANMM_CPU_CASE("conv: an empty batch gives no output and a zero filter gradient"
   conv_backward_weights<T>(ctx, d_filter.view(), x.input(), d_y.input(), g, Write::accumulate);
   check_equal(d_filter.get(), start);
 }
+
+GANMM_CPU_CASE("conv: the announced workspace is enough for each op of each geometry") {
+  const Size size{2, 3};
+  for (const ConvGeometry& g : geometries()) {
+    CAPTURE(name(g));
+    Context own(ctx.device());
+    reserve_scratch(own, conv_workspace<T>(own, size.groups, size.batch, g));
+    const Data data(g, size);
+    const Batch<T> x(own, size.groups, size.batch, g.input(), data.x);
+    const Batch<T> d_y(own, size.groups, size.batch, g.output(), data.d_y);
+    const Param<T> filter(own, size.groups, g.filter(), data.filter);
+    Batch<T> y(own, size.groups, size.batch, g.output());
+    Batch<T> d_x(own, size.groups, size.batch, g.input());
+    Param<T> d_filter(own, size.groups, g.filter());
+    CHECK_NOTHROW(conv_forward<T>(own, y.view(), x.input(), filter.input(), g));
+    CHECK_NOTHROW(conv_backward_data<T>(own, d_x.view(), d_y.input(), filter.input(), g));
+    CHECK_NOTHROW(conv_backward_weights<T>(own, d_filter.view(), x.input(), d_y.input(), g,
+                                           Write::overwrite));
+    // The workspace serves smaller batches too.
+    Batch<T> first(own, size.groups, 1, g.output());
+    CHECK_NOTHROW(conv_forward<T>(own, first.view(), x.input().rows(0, 1), filter.input(), g));
+  }
+}
+
+#if GANMM_HAVE_ONEDNN
+TEST_CASE("conv: the network shapes run on the library's primitives where there are vectors") {
+  if (cpu::best_isa() == cpu::Isa::baseline) return;
+  using cpu::onednn::ConvOp;
+  for (const ConvOp op : {ConvOp::forward, ConvOp::backward_data, ConvOp::backward_weights}) {
+    CHECK(cpu::onednn::conv_available(op, 50, same_padding(14, 14, 64, 128, 5, 2)));
+    CHECK(cpu::onednn::conv_available(op, 50, same_padding(7, 7, 128, 256, 5, 2)));
+  }
+}
+#endif
 
 TEST_CASE("conv: shapes that do not fit are refused") {
   Context ctx;

@@ -107,6 +107,13 @@ GANMM_CPU_CASE("elementwise: the bias gradient sums exactly, overwriting or accu
   }
 }
 
+GANMM_CPU_CASE("elementwise: the bias gradient of one row is that row") {
+  const Batch<T> d_y(ctx, 2, 1, {3}, {1, 2, 3, 4, 5, 6});
+  Param<T> d_bias(ctx, 2, {3});
+  bias_grad<T>(ctx, d_bias.view(), d_y.input(), Write::overwrite);
+  check_equal(d_bias.get(), {1, 2, 3, 4, 5, 6});
+}
+
 GANMM_CPU_CASE("elementwise: the bias gradient of an empty batch is zero") {
   const Batch<T> d_y(ctx, 2, 0, {3}, Values{});
   Param<T> d_bias(ctx, 2, {3});

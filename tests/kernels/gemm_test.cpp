@@ -68,9 +68,14 @@ GANMM_DEVICE_CASE("gemm: small integers multiply exactly in every width and tran
     check_exact<T>(ctx, {2, 3, width, 5});
     check_exact<T>(ctx, {2, width, 3, 4});
     check_exact<T>(ctx, {2, 4, 3, width});
+    check_exact<T>(ctx, {2, 5, 1, width});
   }
   for (const Index groups : kGroupCounts) check_exact<T>(ctx, {groups, 6, 10, 7});
   check_exact<T>(ctx, {3, 65, 33, 129});
+  // Beyond the blocks and panels that an implementation may cut its matrices into.
+  check_exact<T>(ctx, {1, 40, 150, 9});
+  check_exact<T>(ctx, {1, 37, 203, 700});
+  check_exact<T>(ctx, {1, 300, 5, 7});
 }
 
 GANMM_DEVICE_CASE("gemm: rows and groups further apart than needed keep their gaps") {

@@ -80,7 +80,10 @@ TEST_CASE("isa: products of small integers are exact in every instruction set an
           check_product(isa, {1, width, 3, 4}, ta, tb);
           check_product(isa, {1, 4, 3, width}, ta, tb);
         }
+        for (const Index width : {1, 15, 17, 33}) check_product(isa, {1, 5, 1, width}, ta, tb);
         check_product(isa, {1, 50, 64, 19}, ta, tb);
+        check_product(isa, {1, 37, 203, 700}, ta, tb);
+        check_product(isa, {1, 300, 5, 7}, ta, tb);
       }
     }
   }

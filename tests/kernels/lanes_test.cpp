@@ -1,3 +1,4 @@
+#include "kernels/conv.h"
 #include "kernels/core/lanes.h"
 #include "kernels/random.h"
 #include "tests/support/tolerances.h"
@@ -96,6 +97,50 @@ TEST_CASE("lanes: results are the same bits for every number of lanes") {
     if (threads == 1) single = values;
     CHECK(std::count(values.begin(), values.end(), -1.0f) == 0);
     CHECK(test::same_bits(values, single));
+  }
+}
+
+TEST_CASE("lanes: convolutions give the same bits for every number of lanes") {
+  // Every task has its own shape, first met by four lanes at once: whatever an implementation
+  // keeps per shape is made concurrently.
+  constexpr Index kTasks = 8, kBatch = 3;
+  std::vector<std::vector<float>> first_results;
+  for (const int threads : {4, 1, 2, 3}) {
+    Lanes lanes({}, MathMode::fp32, threads);
+    const auto geometry = [](Index task) {
+      return kernels::same_padding(9 + task, 11, 16, 24, 5, 2);
+    };
+    for (int lane = 0; lane < lanes.count(); ++lane) {
+      Index bytes = 0;
+      for (Index task = 0; task < kTasks && threads != 4; ++task) {
+        bytes = std::max(
+            bytes, kernels::conv_workspace<float>(lanes.context(lane), 1, kBatch, geometry(task)));
+      }
+      // Asking for the workspace would already make the plans: the first round guesses 16 MiB.
+      lanes.context(lane).scratch().require_bytes(threads == 4 ? Index{1} << 24 : bytes);
+    }
+    lanes.reserve_scratch();
+    std::vector<std::vector<float>> results(kTasks);
+    lanes.for_each(kTasks, [&](int lane, Index task) {
+      Context& ctx = lanes.context(lane);
+      const kernels::ConvGeometry g = geometry(task);
+      std::vector<float> x(static_cast<std::size_t>(kBatch * g.input().count()));
+      std::vector<float> filter(static_cast<std::size_t>(g.filter().count()));
+      std::vector<float>& y = results[static_cast<std::size_t>(task)];
+      y.resize(static_cast<std::size_t>(kBatch * g.output().count()));
+      const GroupView<float> in(x.data(), 1, kBatch, g.input());
+      const GroupView<float> weights(filter.data(), 1, 1, {g.filter().count()});
+      kernels::fill_normal<float>(ctx, in, 0, 1, {1, Purpose::noise, 0, 0});
+      kernels::fill_normal<float>(ctx, weights, 0, 1, {1, Purpose::initial_weights, 0, 0});
+      kernels::conv_forward<float>(ctx, {y.data(), 1, kBatch, g.output()}, in,
+                                   ParamView<float>(filter.data(), 1, g.filter()), g);
+    });
+    if (first_results.empty()) first_results = results;
+    for (std::size_t task = 0; task < kTasks; ++task) {
+      CHECK(
+          std::any_of(results[task].begin(), results[task].end(), [](float v) { return v != 0; }));
+      CHECK(test::same_bits(results[task], first_results[task]));
+    }
   }
 }
 

@@ -41,7 +41,7 @@ std::vector<Case> cases() {
       {batch(6), 1, 6, {5}},     {batch(3), 2, 6, {4}},        {batch(5), 7, 10, {2, 3, 3}},
       {batch(50), 2, 100, {64}}, {batch(4), 2, 4, {7, 7, 16}}, {layer, 1, 3, {8}},
       {layer, 2, 5, {64}},       {layer, 7, 2, {3, 2, 5}},     {layer, 2, 2, {7, 7, 16}}};
-  for (const Index width : {1, 2, 7, 15, 16, 17, 33, 63}) {
+  for (const Index width : {1, 2, 7, 15, 16, 17, 33, 63, 130}) {
     all.push_back({batch(4), 2, 8, {width}});
     all.push_back({batch(2), 2, 4, {2, 1, width}});
     if (width > 2) all.push_back({layer, 2, 3, {width}});

@@ -60,8 +60,8 @@ void check_parameter_gradient(Point& p) {
 
 void check_tangent(Point& p) {
   const Values result = p.tangent();
-  check_gradient(result, central_direction([&](const Values& x) { return p.t.forward(x); }, p.x,
-                                           p.t_x));
+  check_gradient(result,
+                 central_direction([&](const Values& x) { return p.t.forward(x); }, p.x, p.t_x));
 }
 
 // <tangent(t), w> = <t, backward(w)>: no step size, so nearly to the last bit.

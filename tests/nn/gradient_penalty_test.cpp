@@ -1,8 +1,7 @@
-#include "nn/gradient_penalty.h"
-
 #include "kernels/loss.h"
 #include "kernels/optim.h"
 #include "kernels/penalty.h"
+#include "nn/gradient_penalty.h"
 #include "tests/nn/net.h"
 
 namespace ganmm::nn {
@@ -241,8 +240,7 @@ TEST_CASE("gradient penalty: the gradient is added to what is there") {
     p.t.fill_gradients(2);
     p.add_penalty_gradient();
     const Values expected = alone + Values(alone.size(), 2.0);
-    check_within(p.t.gradients(), expected,
-                 Values(alone.size(), 1e-14 * (2 + largest(alone))));
+    check_within(p.t.gradients(), expected, Values(alone.size(), 1e-14 * (2 + largest(alone))));
   };
   for_every_critic(kPiecewiseLinear, check);
   for_every_critic(kCurved, check);
@@ -337,8 +335,8 @@ TEST_CASE("critic step: single precision agrees with double precision") {
     kernels::optimizer_step<float>(single.ctx, single.store.all().slabs(), settings);
     const Values values = p.t.parameters();
     check_within(single.parameters(), values,
-                 Values(values.size(), settings.learning_rate * tolerance * scale +
-                                           4 * unit_roundoff<float>()));
+                 Values(values.size(),
+                        settings.learning_rate * tolerance * scale + 4 * unit_roundoff<float>()));
   });
 }
 

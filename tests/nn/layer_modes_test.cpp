@@ -36,8 +36,8 @@ struct Chain : TestNet<T> {
   Values pass(double gradients, Write mode) {
     this->fill_gradients(gradients);
     this->forward(x);
-    this->backward(
-        d_y, {.rows = kBatch, .input_rows = kBatch, .param_rows = kBatch, .write = mode});
+    this->backward(d_y,
+                   {.rows = kBatch, .input_rows = kBatch, .param_rows = kBatch, .write = mode});
     return this->gradients();
   }
   Values x, d_y;

@@ -30,10 +30,10 @@ test::Values read(const GroupView<T>& view) {
 
 template <class T>
 void write(const GroupView<T>& view, const test::Values& values) {
-  require<ShapeError>(
-      static_cast<Index>(values.size()) == view.groups * view.batch * view.features(),
-      "test rows: expected ", view.groups * view.batch * view.features(), " values, found ",
-      values.size());
+  require<ShapeError>(static_cast<Index>(values.size()) ==
+                          view.groups * view.batch * view.features(),
+                      "test rows: expected ", view.groups * view.batch * view.features(),
+                      " values, found ", values.size());
   auto next = values.begin();
   for (Index n = 0; n < view.groups; ++n) {
     for (Index b = 0; b < view.batch; ++b) {

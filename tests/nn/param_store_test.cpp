@@ -1,6 +1,5 @@
-#include "nn/param_store.h"
-
 #include "kernels/optim.h"
+#include "nn/param_store.h"
 #include "tests/nn/net.h"
 
 namespace ganmm::nn {
@@ -72,9 +71,8 @@ TEST_CASE("param layout: slots are aligned, in order and do not overlap") {
 
 TEST_CASE("param layout: tensors are named after network, layer and role") {
   std::vector<std::string> names;
-  for (const ParamSpec& spec : Sequential<float>(generator()).layout(1).specs()) {
-    names.push_back(spec.name);
-  }
+  const ParamLayout layout = Sequential<float>(generator()).layout(1);
+  for (const ParamSpec& spec : layout.specs()) names.push_back(spec.name);
   CHECK(names == std::vector<std::string>{"net.0.weight", "net.0.bias", "net.1.gamma", "net.1.beta",
                                           "net.2.weight", "net.2.bias", "net.3.weight",
                                           "net.3.bias", "net.4.weight", "net.4.bias"});
@@ -205,6 +203,14 @@ GANMM_CPU_CASE("param store: a range shows its groups of every tensor") {
   CHECK(range.slabs().groups == 2);
 }
 
+GANMM_CPU_CASE("param store: groups that do not exist are refused") {
+  Store<T> s(generator(), 5);
+  CHECK_NOTHROW(s.store.range(5, 0));
+  CHECK_THROWS_AS(s.store.range(3, 3), ShapeError);
+  CHECK_THROWS_AS(s.store.range(-1, 2), ShapeError);
+  CHECK_THROWS_AS(s.initialize(4, 2), ShapeError);
+}
+
 GANMM_CPU_CASE("param store: one for inference has values alone") {
   Store<T> training(generator(), 2), inference(generator(), 2, StoreUse::inference);
   training.initialize(0, 2);
@@ -213,10 +219,9 @@ GANMM_CPU_CASE("param store: one for inference has values alone") {
   CHECK_NOTHROW(training.store.all().grad(0));
   CHECK_THROWS_WITH_AS(inference.store.all().grad(0),
                        doctest::Contains("gradient of 'net.0.weight'"), ShapeError);
-  CHECK_THROWS_AS(
-      kernels::optimizer_step<T>(inference.ctx, inference.store.all().slabs(), {}), ShapeError);
-  CHECK(inference.arena.bytes() ==
-        aligned_bytes<T>(inference.store.layout().elements()));
+  CHECK_THROWS_AS(kernels::optimizer_step<T>(inference.ctx, inference.store.all().slabs(), {}),
+                  ShapeError);
+  CHECK(inference.arena.bytes() == aligned_bytes<T>(inference.store.layout().elements()));
 }
 
 GANMM_CPU_CASE("param store: nothing is planned once the arena is reserved") {
@@ -228,7 +233,6 @@ GANMM_CPU_CASE("param store: nothing is planned once the arena is reserved") {
 }
 
 GANMM_CPU_CASE("param store: nothing is read before the arena is reserved") {
-  Context ctx;
   Arena arena;
   const Sequential<T> net(generator());
   const ParamStore<T> store(arena, "early", net.layout(1), StoreUse::training);

@@ -1,6 +1,5 @@
-#include "nn/sequential.h"
-
 #include "ganmm/networks.h"
+#include "nn/sequential.h"
 #include "tests/nn/net.h"
 
 namespace ganmm::nn {
@@ -42,11 +41,15 @@ TEST_CASE("sequential: planning errors name network and layer") {
   check_refused({"critic", {4}, {conv(3)}}, "network 'critic', layer 0: conv layer");
   check_refused({"critic", {4, 4, 1}, {conv(3), dense({3}), conv(2)}},
                 "network 'critic', layer 2: conv layer");
+  check_refused({"critic", {4}, {dense({3}, {kernels::ActivationKind::leaky_relu, 1.0})}},
+                "network 'critic', layer 0: expected a leaky_relu slope in (0, 1), found 1");
   check_refused({"critic", {4, 4, 1}, {conv(0)}}, "network 'critic', layer 0: ");
-  check_refused({"critic", {4, 4, 1}, {{.kind = LayerKind::conv, .output = {0, 0, 2}, .stride = 0}}},
-                "network 'critic', layer 0: ");
-  check_refused({"g", {4}, {dense({2, 2, 1}), deconv({7, 4, 1})}},
-                "network 'g', layer 1: deconv layer: a convolution of 7x4x1 with stride 2 gives 4x2");
+  check_refused(
+      {"critic", {4, 4, 1}, {{.kind = LayerKind::conv, .output = {0, 0, 2}, .stride = 0}}},
+      "network 'critic', layer 0: ");
+  check_refused(
+      {"g", {4}, {dense({2, 2, 1}), deconv({7, 4, 1})}},
+      "network 'g', layer 1: deconv layer: a convolution of 7x4x1 with stride 2 gives 4x2");
   check_refused({"g", {2, 2, 1}, {deconv({4})}}, "network 'g', layer 0: deconv layer");
   check_refused({"g", {4, 4, 1}, {deconv({9, 7, 1}, {}, {8, 8, 1})}},
                 "network 'g', layer 0: deconv layer");
@@ -143,8 +146,8 @@ GANMM_CPU_CASE("sequential: bound input that does not fit the tape is refused") 
 
 TEST_CASE("published networks: images of 28 x 28 have the published parameter counts") {
   const Shape item{28, 28, 1};
-  const Networks nets = make_networks(settings_for(NetKind::conv, Objective::wgan_gp, 10, item),
-                                      item);
+  const Networks nets =
+      make_networks(settings_for(NetKind::conv, Objective::wgan_gp, 10, item), item);
   CHECK(parameters(nets.critic) == 1030145);
   CHECK(parameters(nets.generator) == 1554177);
   CHECK(parameters(nets.classifier) == 269322);
@@ -173,8 +176,8 @@ TEST_CASE("published networks: generators make items, critics scores, classifier
     for (const Objective objective : {Objective::wgan_gp, Objective::wgan_clip}) {
       CAPTURE(to_string(item));
       CAPTURE(to_string(objective));
-      Settings settings = settings_for(item.rank() == 3 ? NetKind::conv : NetKind::mlp, objective,
-                                       5, item);
+      Settings settings =
+          settings_for(item.rank() == 3 ? NetKind::conv : NetKind::mlp, objective, 5, item);
       settings.width = 2;
       const Networks nets = make_networks(settings, item);
       const std::vector<std::pair<NetworkSpec, Shape>> expected = {

@@ -52,7 +52,7 @@ class RandomData {
 
 // Every width in which a vector loop may have a tail of its own.
 inline const std::vector<Index> kWidths = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
-                                           13, 14, 15, 16, 17, 31, 32, 33, 63, 64, 65};
+                                           13, 14, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129};
 inline const std::vector<Index> kGroupCounts = {1, 2, 7};
 
 }  // namespace ganmm::test

@@ -1,0 +1,390 @@
+// The program itself, as its users call it: exit codes, what goes to which stream, which files
+// appear.
+#include "tests/io/files.h"
+
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <vector>
+
+namespace ganmm {
+namespace {
+
+using io::test::bytes_of;
+using io::test::check_contains;
+using io::test::contents;
+
+struct Outcome {
+  int code = -1;
+  std::string out;
+  std::string err;
+};
+
+// A folder that the program is run in.
+class Workplace {
+ public:
+  Outcome run(const std::string& arguments) const { return shell(GANMM_BINARY " " + arguments); }
+
+  Outcome shell(const std::string& command) const {
+    const std::string line = "cd '" + folder_.file("") + "' && " + command + " >'" +
+                             streams_.file("out") + "' 2>'" + streams_.file("err") + "'";
+    const int status = std::system(line.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(streams_.file("out")),
+            contents(streams_.file("err"))};
+  }
+
+  std::string write(const std::string& name, const std::string& bytes) const {
+    return folder_.write(name, bytes);
+  }
+  std::string read(const std::string& name) const {
+    INFO("file ", name);
+    CHECK(exists(name));
+    return contents(folder_.file(name));
+  }
+  bool exists(const std::string& name) const { return std::filesystem::exists(folder_.file(name)); }
+  std::size_t entries() const { return folder_.files(); }
+  std::filesystem::path path(const std::string& name) const { return folder_.file(name); }
+
+ private:
+  io::test::TempFolder folder_;
+  io::test::TempFolder streams_;
+};
+
+void check_success(const Outcome& outcome) {
+  INFO("stderr: ", outcome.err);
+  CHECK(outcome.code == 0);
+  CHECK(outcome.err.empty());
+}
+
+void check_refused(const Outcome& outcome, int code, const std::string& part) {
+  CHECK(outcome.code == code);
+  CHECK(outcome.out.empty());
+  REQUIRE_FALSE(outcome.err.empty());
+  CHECK(outcome.err.rfind("ganmm: ", 0) == 0);
+  CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
+  CHECK(outcome.err.back() == '\n');
+  check_contains(outcome.err, part);
+}
+
+struct Points {
+  std::string values;  // .npy, f4
+  std::string labels;  // .npy, i4
+};
+
+// Three blobs, `rows` points in `features` dimensions.
+Points blobs(int rows, int features) {
+  std::mt19937 random(7);
+  std::string values, labels;
+  for (int row = 0; row < rows; ++row) {
+    const int blob = row % 3;
+    labels += bytes_of(static_cast<std::int32_t>(blob));
+    for (int feature = 0; feature < features; ++feature) {
+      const float centre = feature % 3 == blob ? 5.0f : 0.0f;
+      values += bytes_of(centre + static_cast<float>(random() % 1000) / 1000.0f);
+    }
+  }
+  const std::string n = std::to_string(rows);
+  return {io::test::npy("<f4", "(" + n + ", " + std::to_string(features) + ")", values),
+          io::test::npy("<i4", "(" + n + ",)", labels)};
+}
+
+// `rows` images of side x side pixels: a bright upper or a bright left half, with noise.
+std::string halves(int rows, int side) {
+  std::mt19937 random(11);
+  std::string pixels;
+  for (int image = 0; image < rows; ++image) {
+    for (int y = 0; y < side; ++y) {
+      for (int x = 0; x < side; ++x) {
+        const bool bright = 2 * (image % 2 == 0 ? y : x) < side;
+        pixels += static_cast<char>((bright ? 180 : 0) + static_cast<int>(random() % 60));
+      }
+    }
+  }
+  return pixels;
+}
+
+constexpr const char* kShort = " --iterations 20 --pretrain 5 --restarts 2 ";
+
+TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, no folder") {
+  const Workplace place;
+  const Points points = blobs(12, 2);
+  place.write("good.npy", points.values);
+  place.write("empty.csv", "");
+  place.write("ragged.csv", "a,b\n1,2\n3,4\n5\n");
+  place.write("text.csv", "a,b\n1,2\n3,x4\n");
+  place.write("nan.csv", "a,b\n1,2\nnan,4\n");
+  place.write("table.csv", "a,b\n1,2\n3,4\n5,6\n");
+  place.write("short.npy", points.values.substr(0, points.values.size() - 4));
+  place.write("huge.npy", io::test::npy("<f4", "(4611686018427387904, 16)", "1234"));
+  place.write("short.idx", io::test::idx({3, 16, 16}, std::string(3 * 256 - 1, 'x')));
+  place.write("labels.csv", "0\n1\n");
+  place.write("initial.csv", "0\n1\n2\n");
+  place.write("bad.ini", "clusters=2\nbogus=1\n");
+  place.write("model.safetensors", "\xff\xff\xff\xff\xff\xff\xff\x7f{}");
+
+  struct Case {
+    std::string arguments;
+    std::string expected;
+  };
+  std::vector<Case> cases{
+      {"fit missing.npy -k 2", "missing.npy"},
+      {"fit empty.csv -k 2", "empty.csv"},
+      {"fit ragged.csv -k 2", "ragged.csv: line 4"},
+      {"fit text.csv -k 2", "text.csv: line 3, column 2"},
+      {"fit nan.csv -k 2", "nan.csv: line 3, column 1"},
+      {"fit table.csv -k 2 --label-column c", "'c'"},
+      {"fit good.npy -k 1", "found 1"},
+      {"fit good.npy -k 13", "found 13"},
+      {"fit good.npy -k two", "two"},
+      {"fit good.npy", "--clusters"},
+      {"fit short.npy -k 2", "short.npy"},
+      {"fit huge.npy -k 2", "huge.npy"},
+      {"fit short.idx -k 2", "short.idx"},
+      {"fit good.npy -k 2 --labels labels.csv", "labels.csv"},
+      {"fit good.npy -k 2 --init labels.csv", "labels.csv"},
+      {"fit table.csv -k 2 --init initial.csv", "found 2 for row 3"},
+      {"fit good.npy -k 2 --net conv", "conv"},
+      {"fit good.npy -k 2 --net bogus", "bogus"},
+      {"fit good.npy -k 2 --scale bogus", "bogus"},
+      {"fit good.npy -k 2 --sigma 0.5:x", "sigma"},
+      {"fit good.npy -k 2 --tolerance nan", "tolerance"},
+      {"fit good.npy -k 2 --bogus", "--bogus"},
+      {"fit good.npy -k 2 --config bad.ini", "bogus"},
+      {"fit good.npy -k 2 --config missing.ini", "missing.ini"},
+      {"fit good.npy -k 2 --out good.npy/run", "good.npy/run"},
+      {"predict model.safetensors good.npy", "model.safetensors"},
+      {"sample missing.safetensors", "missing.safetensors"},
+      {"score labels.csv initial.csv", "found"},
+      {"bogus", "bogus"},
+      {"", "fit, predict"},
+  };
+#if GANMM_HAVE_ZLIB
+  const std::string packed = io::test::gzip_stored("a,b\n1,2\n3,4\n5,6\n");
+  place.write("cut.csv.gz", packed.substr(0, packed.size() - 6));
+  cases.push_back({"fit cut.csv.gz -k 2", "cut.csv.gz"});
+#endif
+  const std::size_t before = place.entries();
+  for (const Case& bad : cases) {
+    CAPTURE(bad.arguments);
+    check_refused(place.run(bad.arguments), 2, bad.expected);
+    CHECK(place.entries() == before);
+  }
+}
+
+TEST_CASE("cli: fit, predict, score and sample agree on the same data") {
+  const Workplace place;
+  const Points points = blobs(200, 2);
+  place.write("points.npy", points.values);
+  place.write("labels.npy", points.labels);
+
+  const Outcome fitted =
+      place.run(std::string("fit points.npy -k 3 --labels labels.npy --json --out run") + kShort);
+  check_success(fitted);
+  const auto metrics = nlohmann::json::parse(fitted.out);
+  CHECK(std::count(fitted.out.begin(), fitted.out.end(), '\n') == 1);
+  CHECK(metrics == nlohmann::json::parse(place.read("run/metrics.json")));
+  for (const std::string key : {"method",
+                                "backend",
+                                "device",
+                                "math",
+                                "seed",
+                                "n",
+                                "features",
+                                "clusters",
+                                "restarts",
+                                "iterations",
+                                "converged",
+                                "seconds",
+                                "samples_per_second",
+                                "confidence",
+                                "purity",
+                                "ari",
+                                "nmi",
+                                "nmi_arithmetic",
+                                "accuracy",
+                                "per_cluster"}) {
+    CAPTURE(key);
+    CHECK(metrics.contains(key));
+  }
+  CHECK(metrics["n"] == 200);
+  CHECK(metrics["features"] == 2);
+  CHECK(metrics["clusters"] == 3);
+  CHECK(metrics["restarts"] == 2);
+  CHECK(metrics["iterations"] == 20);
+  // 25 iterations of 2 x 3 critics, 5 steps of 50 rows each.
+  CHECK(metrics["samples_per_second"].get<double>() * metrics["seconds"].get<double>() ==
+        doctest::Approx(25 * 6 * 250));
+  check_contains(place.read("run/posteriors.npy"), "(200, 3)");
+  const std::string history = place.read("run/history.csv");
+  CHECK(std::count(history.begin(), history.end(), '\n') == 1 + 2);
+  check_contains(history, ",size_2,restarted,purity,ari,nmi\n20,");
+  CHECK_FALSE(place.exists("run/samples.png"));
+  CHECK_FALSE(place.exists("run/assignments-all.npy"));
+
+  const Outcome predicted =
+      place.run("predict run/model.safetensors points.npy --labels labels.npy --json --out again");
+  check_success(predicted);
+  CHECK(place.read("again/assignments.npy") == place.read("run/assignments.npy"));
+  CHECK(place.read("again/posteriors.npy") == place.read("run/posteriors.npy"));
+  const auto prediction = nlohmann::json::parse(predicted.out);
+  CHECK(prediction["n"] == 200);
+  CHECK(prediction["confidence"] == metrics["confidence"]);
+
+  const Outcome scored = place.run("score run/assignments.npy labels.npy --json");
+  check_success(scored);
+  const auto scores = nlohmann::json::parse(scored.out);
+  for (const std::string key :
+       {"purity", "ari", "nmi", "nmi_arithmetic", "accuracy", "per_cluster", "confusion"}) {
+    CAPTURE(key);
+    CHECK(scores[key] == metrics[key]);
+    CHECK(prediction[key] == metrics[key]);
+  }
+  const Outcome table = place.run("score run/assignments.npy labels.npy");
+  check_success(table);
+  check_contains(table.out, "purity ");
+  check_contains(table.out, "\ncluster ");
+
+  check_success(place.run("sample run/model.safetensors --count 4 --out samples"));
+  check_contains(place.read("samples/samples.npy"), "(12, 2)");
+  CHECK_FALSE(place.exists("samples/samples.png"));
+  check_success(place.run("sample run/model.safetensors --count 4 --cluster 2 --out one"));
+  // The last four rows of all clusters' samples are those of the last cluster.
+  const std::string all = place.read("samples/samples.npy"), one = place.read("one/samples.npy");
+  const std::size_t bytes = 4 * 2 * sizeof(float);
+  CHECK(all.substr(all.size() - bytes) == one.substr(one.size() - bytes));
+
+  place.write("wide.npy", blobs(12, 3).values);
+  const Outcome other = place.run("predict run/model.safetensors wide.npy --out other");
+  check_refused(other, 2, "expected rows of 2 features, found 3");
+  CHECK_FALSE(place.exists("other"));
+}
+
+TEST_CASE("cli: the same seed gives the same bytes for one and two threads") {
+  const Workplace place;
+  place.write("points.npy", blobs(200, 2).values);
+  for (const char* threads : {"1", "2"}) {
+    check_success(place.run(std::string("fit points.npy -k 3 --quiet --seed 5 --threads ") +
+                            threads + " --out run" + threads + kShort));
+  }
+  for (const std::string file : {"/assignments.npy", "/posteriors.npy", "/model.safetensors"}) {
+    CAPTURE(file);
+    CHECK(place.read("run1" + file) == place.read("run2" + file));
+  }
+}
+
+TEST_CASE("cli: images of 8 x 8 and 16 x 16 run through fit, predict and sample") {
+  const Workplace place;
+  place.write("small.npy", io::test::npy("|u1", "(40, 8, 8)", halves(40, 8)));
+  place.write("large.idx", io::test::idx({40, 16, 16}, halves(40, 16)));
+  for (const std::string data : {"small.npy", "large.idx"}) {
+    CAPTURE(data);
+    check_success(place.run("fit " + data +
+                            " -k 2 --net conv --width 4 --noise 8 --batch 8 --restarts 1"
+                            " --iterations 4 --pretrain 2 --quiet --out run-" +
+                            data));
+    check_success(
+        place.run("predict run-" + data + "/model.safetensors " + data + " --out again-" + data));
+    CHECK(place.read("again-" + data + "/assignments.npy") ==
+          place.read("run-" + data + "/assignments.npy"));
+    check_success(
+        place.run("sample run-" + data + "/model.safetensors --count 3 --out samples-" + data));
+    check_contains(place.read("samples-" + data + "/samples.npy"),
+                   data == "small.npy" ? "(6, 8, 8, 1)" : "(6, 16, 16, 1)");
+#if GANMM_HAVE_PNG
+    check_contains(place.read("run-" + data + "/samples.png"), "PNG");
+    check_contains(place.read("samples-" + data + "/samples.png"), "PNG");
+#endif
+  }
+}
+
+TEST_CASE("cli: options come from a config file, on top of the published settings") {
+  const Workplace place;
+  place.write("points.npy", blobs(60, 2).values);
+  place.write("fit.ini", "clusters=3\niterations=4\npretrain=2\nbatch=9\nselect=\"all\"\n");
+  const Outcome fitted = place.run(
+      "fit points.npy --config fit.ini --compat reference --batch 8 --restarts 2 --json --out run");
+  check_success(fitted);
+  const auto metrics = nlohmann::json::parse(fitted.out);
+  CHECK(metrics["clusters"] == 3);
+  CHECK(metrics["select"] == "all");
+  CHECK(metrics["restarts"] == 2);
+  CHECK(metrics["settings"]["objective"] == "wgan-clip");
+  CHECK(metrics["settings"]["double_softmax"] == true);
+  CHECK(metrics["settings"]["batch"] == 8);
+  check_contains(place.read("run/assignments-all.npy"), "(2, 60)");
+
+  // The folder of an older run is used again: what this run does not write is not left behind.
+  check_success(place.run("fit points.npy --config fit.ini --select consensus --quiet --out run"));
+  CHECK_FALSE(place.exists("run/assignments-all.npy"));
+}
+
+TEST_CASE("cli: a signal ends the training, the results so far are written") {
+  const Workplace place;
+  place.write("points.npy", blobs(60, 2).values);
+  const std::string fit = GANMM_BINARY
+      " fit points.npy -k 3 --iterations 100000000 --tolerance 0 --restarts 1 --pretrain 0 --quiet";
+  const Outcome terminated = place.shell("timeout --preserve-status -s TERM 1 " + fit);
+  CHECK(terminated.code == 143);
+  CHECK(terminated.err.empty());
+  const auto metrics = nlohmann::json::parse(place.read("ganmm-run/metrics.json"));
+  CHECK(metrics["interrupted"] == true);
+  CHECK(metrics["converged"] == false);
+  check_success(place.run("predict ganmm-run/model.safetensors points.npy"));
+  CHECK(place.read("ganmm-predict/assignments.npy") == place.read("ganmm-run/assignments.npy"));
+}
+
+TEST_CASE("cli: a failure at run time exits with 1") {
+  const Workplace place;
+  place.write("points.npy", blobs(60, 2).values);
+  const std::string fit = std::string("fit points.npy -k 3 --out run") + kShort;
+  check_refused(place.run(fit + "--math bf16"), 1, "bf16");
+  CHECK_FALSE(place.exists("run"));
+  std::filesystem::create_directories(place.path("run/metrics.json"));
+  check_refused(place.run(fit), 1, "metrics.json");
+}
+
+TEST_CASE("cli: a fit on a pipe prints a summary, and nothing when it is to be quiet") {
+  const Workplace place;
+  const Points points = blobs(60, 2);
+  place.write("points.npy", points.values);
+  place.write("labels.npy", points.labels);
+  const std::string fit = std::string("fit points.npy -k 3 --labels labels.npy") + kShort;
+  const Outcome loud = place.run(fit);
+  check_success(loud);
+  for (const char* part : {"60 points", "purity ", "  ARI ", "  NMI ", "  ACC ", "cluster sizes",
+                           "ganmm-run: assignments.npy"}) {
+    check_contains(loud.out, part);
+  }
+  const Outcome quiet = place.run(fit + "--quiet");
+  check_success(quiet);
+  CHECK(quiet.out.empty());
+  const Outcome verbose = place.run(fit + "--verbose --json");
+  CHECK(verbose.code == 0);
+  check_contains(verbose.err, "\"critic_steps\":5");
+  check_contains(verbose.err, " bytes  in all");
+  CHECK(nlohmann::json::accept(verbose.out));
+}
+
+TEST_CASE("cli: help and info answer on stdout") {
+  const Workplace place;
+  for (const std::string help : {"--help", "fit --help", "predict --help", "sample --help",
+                                 "score --help", "info --help", "--version"}) {
+    CAPTURE(help);
+    const Outcome outcome = place.run(help);
+    check_success(outcome);
+    CHECK_FALSE(outcome.out.empty());
+  }
+  check_contains(place.run("fit --help").out, "--critic-steps INT=5");
+  const Outcome info = place.run("info --json");
+  check_success(info);
+  const auto json = nlohmann::json::parse(info.out);
+  CHECK(json["cpu"]["threads"].get<int>() >= 1);
+  CHECK(json["build"]["features"]["libpng"].get<bool>() == (GANMM_HAVE_PNG != 0));
+  CHECK((json["cuda"]["devices"].empty() == !json["cuda"]["reason"].get<std::string>().empty()));
+  check_contains(place.run("info").out, "CUDA ");
+}
+
+}  // namespace
+}  // namespace ganmm
