@@ -71,7 +71,7 @@ struct Settings {
   bool double_softmax = false;          // as published: softmax once more inside the loss
   bool single_class_batches = false;    // as published: N classifier steps of one class each
   bool freeze_readout = false;      // as published: the mlp classifier's last layer stays random
-  bool restart_empty = true;            // components without points start again; published: no
+  bool restart_empty = true;        // components without points start again; published: no
   bool clip_in_pretraining = true;  // false as published (wgan-clip)
 
   std::vector<SigmaStep> sigma = {{500, 0.5}, {1000, 0.2}, {2000, 0.1}, {0, 0.04}};

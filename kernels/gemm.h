@@ -17,9 +17,7 @@ struct MatrixView {
   Index group_stride = 0;  // elements; 0 = the same matrix for every group (inputs only)
   Index row_stride = 0;    // elements, >= cols
 
-  operator MatrixView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
     return {data, groups, rows, cols, group_stride, row_stride};
   }
 };

@@ -60,9 +60,8 @@ class Norm final : public Layer<T> {
                    GroupView<T> r_x) const override {
     if (r_z.data != nullptr) r_z = r_z.reshaped(this->input());
     kernels::norm_penalty<T>(ctx, r_x, params.grad(gamma_), params.grad(beta_), r_z,
-                             u.reshaped(this->input()), t_x, site.x,
-                             site.mean, site.inv_sigma, params.value(gamma_),
-                             settings(site.stat_batch));
+                             u.reshaped(this->input()), t_x, site.x, site.mean, site.inv_sigma,
+                             params.value(gamma_), settings(site.stat_batch));
   }
 
   kernels::NormKind kind_;

@@ -37,8 +37,11 @@ void print_summary(const FitRecord& record, const std::string& folder,
   const Settings& settings = record.settings;
   const TrainingOutcome& training = record.result.training;
   std::cout << record.data.rows << " points of " << to_string(record.data.item) << " features in "
-            << settings.clusters << " clusters, " << settings.restarts << " restarts ("
-            << to_string(settings.select) << "), " << training.iterations << " iterations, "
+            << settings.clusters << " clusters, ";
+  if (settings.restarts > 1) {
+    std::cout << settings.restarts << " restarts (" << to_string(settings.select) << "), ";
+  }
+  std::cout << training.iterations << " iterations, "
             << (training.cancelled   ? "interrupted"
                 : training.converged ? "converged"
                                      : "not converged")

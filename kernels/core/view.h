@@ -28,9 +28,7 @@ struct GroupView {
       : data(data_), groups(groups_), batch(batch_), item(item_), group_stride(group_stride_),
         batch_stride(batch_stride_) {}
 
-  operator GroupView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  operator GroupView<const T>() const requires(!std::is_const_v<T>) {
     return {data, groups, batch, item, group_stride, batch_stride};
   }
 
@@ -82,9 +80,7 @@ struct ParamView {
   ParamView(T* data_, Index groups_, Shape shape_, Index group_stride_)
       : data(data_), groups(groups_), shape(shape_), group_stride(group_stride_) {}
 
-  operator ParamView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  operator ParamView<const T>() const requires(!std::is_const_v<T>) {
     return {data, groups, shape, group_stride};
   }
 

@@ -1,9 +1,9 @@
 // How an op picks its backend after its arguments were checked.
 #pragma once
 
-#include <type_traits>
-
 #include "kernels/core/context.h"
+
+#include <type_traits>
 
 namespace ganmm::kernels {
 

@@ -1,8 +1,8 @@
 #include "kernels/distance.h"
 
 #include "kernels/backend.h"
-#include "kernels/dispatch/view_check.h"
 #include "kernels/dispatch/dispatch.h"
+#include "kernels/dispatch/view_check.h"
 
 namespace ganmm::kernels {
 

@@ -10,7 +10,7 @@ void check_fill(const char* op, const GroupView<T>& y) {
   require<ShapeError>(checked_multiply(y.batch, y.features()) <= (Index{1} << 34), op, ": ",
                       y.batch, " items of ", y.features(),
                       " elements per group: expected at most 2^34 elements; split the fill");
-  require<ShapeError>(y.groups <= 1 || y.group_stride != 0, op,
+  require<ShapeError>(y.groups <= 1 || y.group_stride != 0 || y.batch == 0, op,
                       ": output shared by all groups (stride 0); give every group its own memory");
 }
 

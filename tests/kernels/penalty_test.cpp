@@ -141,6 +141,16 @@ TEST_CASE("penalty: the direction is the derivative of the penalty") {
                                   g_values));
 }
 
+GANMM_CPU_CASE("penalty: a batch of one row is its own mean") {
+  const Batch<T> g(ctx, 2, 1, {2}, {6, 8, 0, 2});
+  Batch<T> v(ctx, 2, 1, {2});
+  Param<T> penalty(ctx, 2, {1});
+  penalty_direction<T>(ctx, v.view(), penalty.view(), g.input(), 1);
+  const double u = unit_roundoff<T>();
+  check_within(v.get(), {10.8, 14.4, 0, 2}, {11 * 8 * u, 15 * 8 * u, 0, 2 * 8 * u});
+  check_within(penalty.get(), {81, 1}, {81 * 8 * u, 8 * u});
+}
+
 GANMM_CPU_CASE("penalty: a vanishing gradient has no direction, costs lambda and gives no NaN") {
   for (const double tiny : {0.0, 1e-13, 1e-25}) {
     CAPTURE(tiny);
