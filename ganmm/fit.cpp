@@ -30,7 +30,7 @@ FitResult fit(io::Dataset& data, const FitOptions& options, const FitCallbacks& 
     const std::span<const std::int32_t> partitions = result.training.assignments;
     if (settings.select == Select::consensus && settings.restarts > 1) {
       const auto clusters = consensus(partitions, settings.restarts, settings.clusters,
-                                      settings.clusters, ConsensusKind::average_linkage);
+                                      settings.clusters, ConsensusKind::voting);
       result.model = trainer.extract(0, settings.restarts);
       set_votes(result.model, partitions, clusters);
     } else {

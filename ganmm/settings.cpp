@@ -95,7 +95,9 @@ Settings Settings::resolved(Index rows, Shape item) const {
   if (s.net == NetKind::small) s.hidden = 32;
   if (s.noise == 0) s.noise = s.net == NetKind::conv ? 128 : 64;
   if (s.learning_rate == 0) s.learning_rate = s.objective == Objective::wgan_gp ? 2e-4 : 5e-5;
-  if (s.classifier_learning_rate == 0) s.classifier_learning_rate = s.learning_rate;
+  if (s.classifier_learning_rate == 0) {
+    s.classifier_learning_rate = s.objective == Objective::wgan_gp ? 1e-3 : s.learning_rate;
+  }
   if (s.pool == 0) s.pool = std::max<Index>(500 * s.clusters, 5000);
   s.pool = std::min(s.pool, rows);
 

@@ -7,21 +7,9 @@
 
 namespace ganmm::kernels::cpu {
 
-namespace baseline {
-extern const RandomLoops kRandomLoops;
-}
+const RandomLoops& random_loops([[maybe_unused]] Isa isa) {
 #if defined(__x86_64__)
-namespace avx2 {
-extern const RandomLoops kRandomLoops;
-}
-namespace avx512 {
-extern const RandomLoops kRandomLoops;
-}
-#endif
-
-const RandomLoops& random_loops() {
-#if defined(__x86_64__)
-  switch (best_isa()) {
+  switch (isa) {
   case Isa::avx512: return avx512::kRandomLoops;
   case Isa::avx2: return avx2::kRandomLoops;
   case Isa::baseline: break;
@@ -68,13 +56,14 @@ void fill(GroupView<T> y, QuadFill loop, float a, float b, const RandomKey& key)
 
 template <class T>
 void fill_uniform(Context&, GroupView<T> y, double low, double high, const RandomKey& key) {
-  fill(y, random_loops().uniform, static_cast<float>(low),
+  fill(y, random_loops(best_isa()).uniform, static_cast<float>(low),
        static_cast<float>(high) - static_cast<float>(low), key);
 }
 
 template <class T>
 void fill_normal(Context&, GroupView<T> y, double mean, double deviation, const RandomKey& key) {
-  fill(y, random_loops().normal, static_cast<float>(mean), static_cast<float>(deviation), key);
+  fill(y, random_loops(best_isa()).normal, static_cast<float>(mean), static_cast<float>(deviation),
+       key);
 }
 
 template void fill_uniform<float>(Context&, GroupView<float>, double, double, const RandomKey&);

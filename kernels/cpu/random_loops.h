@@ -1,6 +1,8 @@
 // The inner loops of random fills, compiled once per instruction set (kernels/cpu/isa.h).
 #pragma once
 
+#include "kernels/cpu/isa.h"
+
 #include <cstdint>
 
 namespace ganmm::kernels::cpu {
@@ -20,6 +22,16 @@ struct RandomLoops {
   QuadFill normal;
 };
 
-const RandomLoops& random_loops();  // for the best instruction set of this machine
+const RandomLoops& random_loops(Isa isa);  // the same bits for every one
+
+namespace baseline {
+extern const RandomLoops kRandomLoops;
+}
+namespace avx2 {
+extern const RandomLoops kRandomLoops;
+}
+namespace avx512 {
+extern const RandomLoops kRandomLoops;
+}
 
 }  // namespace ganmm::kernels::cpu

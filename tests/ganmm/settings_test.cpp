@@ -29,7 +29,7 @@ TEST_CASE("settings: automatic values follow the data") {
   CHECK(table.noise == 64);
   CHECK(table.pool == 100);
   CHECK(table.learning_rate == 2e-4);
-  CHECK(table.classifier_learning_rate == 2e-4);
+  CHECK(table.classifier_learning_rate == 1e-3);
   const Settings images = valid().resolved(100000, {16, 16, 1});
   CHECK(images.net == NetKind::conv);
   CHECK(images.noise == 128);

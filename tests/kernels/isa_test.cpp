@@ -1,6 +1,7 @@
 // The vector loops of every instruction set this machine has, not only of the best one.
 #include "kernels/cpu/gemm_loops.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/random_loops.h"
 #include "tests/reference/activation.h"
 #include "tests/reference/gemm.h"
 #include "tests/support/devices.h"
@@ -85,6 +86,23 @@ TEST_CASE("isa: products of small integers are exact in every instruction set an
         check_product(isa, {1, 37, 203, 700}, ta, tb);
         check_product(isa, {1, 300, 5, 7}, ta, tb);
       }
+    }
+  }
+}
+
+TEST_CASE("isa: random fills have the same bits in every instruction set and length") {
+  const QuadRun run{0x123456789abcdefULL, 5, 3, 4, 2};
+  for (const std::int64_t quads : {1, 31, 32, 33, 100}) {
+    for (const bool normal : {false, true}) {
+      std::vector<float> expected;
+      for (const Isa isa : instruction_sets()) {
+        std::vector<float> values(static_cast<std::size_t>(4 * quads));
+        const RandomLoops& loops = random_loops(isa);
+        (normal ? loops.normal : loops.uniform)(values.data(), quads, run, 0.25f, 1.5f);
+        if (expected.empty()) expected = values;  // the baseline
+        CHECK(values == expected);
+      }
+      CHECK(expected.front() != expected.back());
     }
   }
 }
