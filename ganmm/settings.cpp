@@ -93,6 +93,7 @@ Settings Settings::resolved(Index rows, Shape item) const {
     s.net = image && item[0] >= 8 && item[1] >= 8 ? NetKind::conv : NetKind::mlp;
   }
   if (s.net == NetKind::small) s.hidden = 32;
+  if (s.restarts == 0) s.restarts = s.net == NetKind::conv ? 1 : 8;
   if (s.noise == 0) s.noise = s.net == NetKind::conv ? 128 : 64;
   if (s.learning_rate == 0) s.learning_rate = s.objective == Objective::wgan_gp ? 2e-4 : 5e-5;
   if (s.classifier_learning_rate == 0) {

@@ -47,7 +47,7 @@ std::string to_string(const std::vector<SigmaStep>& sigma);
 
 struct Settings {
   Index clusters = 0;  // N >= 2
-  Index restarts = 8;  // R >= 1 mixtures, trained side by side
+  Index restarts = 0;  // R mixtures, trained side by side; 0: 8, for conv nets 1
   Select select = Select::consensus;
   InitialPartition init = InitialPartition::random;
   std::uint64_t seed = 0;

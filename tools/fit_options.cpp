@@ -70,7 +70,8 @@ void FitArguments::add_problem(CLI::App& app) {
                  "first partition: random equal parts, kmeans, or a file with one cluster per row")
       ->type_name("random|kmeans|FILE")
       ->capture_default_str();
-  add(app, "--restarts", &Settings::restarts, "mixtures trained side by side");
+  add(app, "--restarts", &Settings::restarts,
+      "mixtures trained side by side; 0: 8, for conv nets 1");
   add_spelled(app, "--select", &Settings::select, parse_select,
               "what becomes of them: the one of most confidence, their consensus, or all: as "
               "confidence, and every partition is kept");
@@ -113,7 +114,7 @@ void FitArguments::add_training(CLI::App& app) {
       "of critics and generators; 0: 2e-4 (wgan-gp), 5e-5 (wgan-clip)");
   add(app, "--classifier-steps", &Settings::classifier_steps, "classifier steps per EM iteration");
   add(app, "--classifier-learning-rate", &Settings::classifier_learning_rate,
-      "0: as --learning-rate");
+      "0: 1e-3 (wgan-gp), as --learning-rate (wgan-clip)");
   add(app, "--label-smoothing", &Settings::label_smoothing,
       "share of the classifier's targets spread over all clusters, below 1");
   add(app, "--temperature", &Settings::temperature,

@@ -27,12 +27,14 @@ TEST_CASE("settings: automatic values follow the data") {
   const Settings table = valid().resolved(100, {4});
   CHECK(table.net == NetKind::mlp);
   CHECK(table.noise == 64);
+  CHECK(table.restarts == 8);
   CHECK(table.pool == 100);
   CHECK(table.learning_rate == 2e-4);
   CHECK(table.classifier_learning_rate == 1e-3);
   const Settings images = valid().resolved(100000, {16, 16, 1});
   CHECK(images.net == NetKind::conv);
   CHECK(images.noise == 128);
+  CHECK(images.restarts == 1);
   CHECK(images.pool == 5000);
   CHECK(valid().resolved(100, {5, 5, 1}).net == NetKind::mlp);
   Settings small = valid();
