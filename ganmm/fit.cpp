@@ -32,13 +32,13 @@ FitResult fit(io::Dataset& data, const FitOptions& options, const FitCallbacks& 
       const auto clusters = consensus(partitions, settings.restarts, settings.clusters,
                                       settings.clusters, ConsensusKind::voting);
       result.model = trainer.extract(0, settings.restarts);
-      set_votes(result.model, partitions, clusters);
+      match_components(result.model, partitions, clusters);
     } else {
       result.chosen_restart = most_confident(result.training.confidence);
       const auto own = partitions.subspan(static_cast<std::size_t>(result.chosen_restart * n),
                                           static_cast<std::size_t>(n));
       result.model = trainer.extract(result.chosen_restart, 1);
-      set_votes(result.model, own, own);
+      match_components(result.model, own, own);
     }
   }
   result.model.scaling = scaling;

@@ -1,5 +1,5 @@
-// A trained clustering: networks, scaling and the table that turns the components of several
-// mixtures into clusters. Host memory; independent of the device it was trained on.
+// A trained clustering: networks, scaling and the match of the components of several mixtures with
+// the clusters. Host memory; independent of the device it was trained on.
 #pragma once
 
 #include "ganmm/settings.h"
@@ -26,9 +26,8 @@ struct Model {
   };
   std::map<std::string, Tensor> tensors;  // by parameter name
 
-  // vote[r][i][c]: share of component i of mixture r that belongs to cluster c; rows sum to 1.
-  // One mixture: the identity.
-  std::vector<float> vote;
+  // match[r][i]: the cluster that component i of mixture r stands for; a permutation per mixture.
+  std::vector<std::int32_t> match;
   // weight[r][i]: share of all training points in component i of mixture r (for sampling).
   std::vector<float> weight;
 
@@ -47,7 +46,8 @@ struct Prediction {
   double confidence = 0;                  // mean over points of the largest posterior
 };
 
-// Posterior of cluster c at x: mean over mixtures r of sum_i p_r(i | x) vote[r][i][c].
+// Posterior of cluster c at x: the mean over mixtures r of p_r(i | x), i the component of mixture r
+// that stands for c.
 // values: [rows][item], already scaled. A row's result does not depend on the other rows.
 Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes);
 
@@ -56,8 +56,9 @@ Prediction predict(const Model& model, std::span<const float> values, Index rows
 std::vector<float> sample(const Model& model, Index cluster, Index count, std::uint64_t seed,
                           Lanes& lanes);
 
-// Sets `vote` and `weight` from the mixtures' partitions [R][n] and the final partition [n].
-void set_votes(Model& model, std::span<const std::int32_t> partitions,
-               std::span<const std::int32_t> clusters);
+// Sets `match` and `weight` from the mixtures' partitions [R][n] and the final partition [n], both
+// with labels in [0, N): the one-to-one match with the most points in common.
+void match_components(Model& model, std::span<const std::int32_t> partitions,
+                      std::span<const std::int32_t> clusters);
 
 }  // namespace ganmm

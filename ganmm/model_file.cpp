@@ -1,4 +1,4 @@
-// Model files: tensors, scaling and votes as safetensors, settings as metadata.
+// Model files: tensors, scaling and match as safetensors, settings as metadata.
 #include "ganmm/mixture.h"
 #include "ganmm/model.h"
 #include "io/safetensors.h"
@@ -73,7 +73,7 @@ void save_model(const Model& model, const std::string& path) {
   for (const auto& [name, tensor] : model.tensors) file.add(name, tensor.shape, tensor.values);
   file.add("scale.offset", {static_cast<Index>(model.scaling.offset.size())}, model.scaling.offset);
   file.add("scale.factor", {static_cast<Index>(model.scaling.factor.size())}, model.scaling.factor);
-  file.add("vote", {s.restarts, s.clusters, s.clusters}, model.vote);
+  file.add("match", {s.restarts, s.clusters}, model.match);
   file.add("weight", {s.restarts, s.clusters}, model.weight);
   file.write(path);
 }
@@ -135,9 +135,20 @@ Model load_model(const std::string& path) {
   read(mixture.generator_params);
   read(mixture.critic_params);
   read(mixture.classifier_params);
-  expect("vote", {s.restarts, s.clusters, s.clusters});
+  expect("match", {s.restarts, s.clusters});
   expect("weight", {s.restarts, s.clusters});
-  model.vote = file.get<float>("vote");
+  model.match = file.get<std::int32_t>("match");
+  for (Index r = 0; r < s.restarts; ++r) {
+    std::vector<bool> taken(static_cast<std::size_t>(s.clusters), false);
+    for (Index i = 0; i < s.clusters; ++i) {
+      const std::int32_t cluster = model.match[static_cast<std::size_t>(r * s.clusters + i)];
+      const bool valid =
+          cluster >= 0 && cluster < s.clusters && !taken[static_cast<std::size_t>(cluster)];
+      require<InputError>(valid, "model '", path, "': tensor 'match': expected a permutation of ",
+                          s.clusters, " clusters per mixture, found ", cluster, " in mixture ", r);
+      taken[static_cast<std::size_t>(cluster)] = true;
+    }
+  }
   model.weight = file.get<float>("weight");
   model.scaling.offset = file.get<double>("scale.offset");
   model.scaling.factor = file.get<double>("scale.factor");

@@ -1,5 +1,6 @@
 // Classification and sampling with a finished model.
 #include "ganmm/e_step.h"
+#include "ganmm/hungarian.h"
 #include "ganmm/mixture.h"
 #include "ganmm/model.h"
 #include "kernels/random.h"
@@ -82,14 +83,11 @@ Prediction predict(const Model& model, std::span<const float> values, Index rows
       kernels::classify_rows<float>(ctx, {w.posterior.data(), 1, count, {clusters}}, w.label.data(),
                                     chunk, w.tape.output().rows(0, count), 1.0);
       ctx.copy_to_host(posterior.data(), w.posterior.data(), posterior.size() * sizeof(float));
-      const float* vote = model.vote.data() + r * clusters * clusters;
+      const std::int32_t* match = model.match.data() + r * clusters;
       for (Index p = 0; p < count; ++p) {
         for (Index i = 0; i < clusters; ++i) {
-          const float weight =
+          out[p * clusters + match[i]] +=
               posterior[static_cast<std::size_t>(p * clusters + i)] / static_cast<float>(mixtures);
-          for (Index c = 0; c < clusters; ++c) {
-            out[p * clusters + c] += weight * vote[i * clusters + c];
-          }
         }
       }
     }
@@ -128,9 +126,7 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
   std::vector<double> share(static_cast<std::size_t>(mixtures * clusters));
   double total = 0;
   for (std::size_t g = 0; g < share.size(); ++g) {
-    total += static_cast<double>(
-        model.weight[g] *
-        model.vote[g * static_cast<std::size_t>(clusters) + static_cast<std::size_t>(cluster)]);
+    if (model.match[g] == cluster) total += static_cast<double>(model.weight[g]);
     share[g] = total;
   }
   const Index features = model.item.count();
@@ -142,8 +138,9 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
                static_cast<std::uint32_t>(Purpose::sample));
     const double target = static_cast<double>(uniform01(draw.word[0])) * total;
     auto g = std::upper_bound(share.begin(), share.end(), target) - share.begin();
-    // A cluster that no component belongs to has nothing to draw from but component `cluster`.
-    if (total == 0) g = cluster;
+    if (total == 0) {  // none of its components owns a point: take that of the first mixture
+      g = std::find(model.match.begin(), model.match.end(), cluster) - model.match.begin();
+    }
     wanted[static_cast<std::size_t>(g)].push_back(s);
   }
   std::vector<float> made(static_cast<std::size_t>(batch * features));
@@ -166,33 +163,28 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
   return values;
 }
 
-void set_votes(Model& model, std::span<const std::int32_t> partitions,
-               std::span<const std::int32_t> clusters) {
+void match_components(Model& model, std::span<const std::int32_t> partitions,
+                      std::span<const std::int32_t> clusters) {
   const Index k = model.clusters(), mixtures = model.mixtures();
   const auto n = static_cast<Index>(clusters.size());
-  require<ShapeError>(static_cast<Index>(partitions.size()) == mixtures * n, "votes: expected ",
+  require<ShapeError>(static_cast<Index>(partitions.size()) == mixtures * n, "match: expected ",
                       mixtures, " partitions of ", n, " points, found ", partitions.size(),
                       " labels");
-  model.vote.assign(static_cast<std::size_t>(mixtures * k * k), 0.0f);
-  model.weight.assign(static_cast<std::size_t>(mixtures * k), 0.0f);
-  std::vector<Index> count(static_cast<std::size_t>(k * k));
+  model.match.clear();
+  model.weight.clear();
   for (Index r = 0; r < mixtures; ++r) {
-    std::fill(count.begin(), count.end(), 0);
+    std::vector<Index> common(static_cast<std::size_t>(k * k), 0);
     for (Index p = 0; p < n; ++p) {
-      const auto i = partitions[static_cast<std::size_t>(r * n + p)];
-      ++count[static_cast<std::size_t>(i * k + clusters[static_cast<std::size_t>(p)])];
+      const auto component = partitions[static_cast<std::size_t>(r * n + p)];
+      ++common[static_cast<std::size_t>(component * k + clusters[static_cast<std::size_t>(p)])];
+    }
+    for (const Index cluster : best_assignment(common, k, k)) {
+      model.match.push_back(static_cast<std::int32_t>(cluster));
     }
     for (Index i = 0; i < k; ++i) {
-      const auto row = count.begin() + i * k;
-      const Index size = std::accumulate(row, row + k, Index{0});
-      model.weight[static_cast<std::size_t>(r * k + i)] =
-          static_cast<float>(static_cast<double>(size) / static_cast<double>(n));
-      for (Index c = 0; c < k; ++c) {
-        // A component without points says nothing about a point that lands there.
-        model.vote[static_cast<std::size_t>((r * k + i) * k + c)] =
-            size == 0 ? 1.0f / static_cast<float>(k)
-                      : static_cast<float>(static_cast<double>(row[c]) / static_cast<double>(size));
-      }
+      const auto row = common.begin() + i * k;
+      model.weight.push_back(static_cast<float>(
+          static_cast<double>(std::accumulate(row, row + k, Index{0})) / static_cast<double>(n)));
     }
   }
 }

@@ -106,7 +106,7 @@ TEST_CASE("model files: what is read is what was written") {
   const Model model = load_model(file.path);
   CHECK(model.item == result.model.item);
   CHECK(model.columns == data.columns);
-  CHECK(model.vote == result.model.vote);
+  CHECK(model.match == result.model.match);
   CHECK(model.weight == result.model.weight);
   CHECK(model.scaling.offset == result.model.scaling.offset);
   CHECK(model.scaling.factor == result.model.scaling.factor);
@@ -148,6 +148,19 @@ TEST_CASE("model files: damaged metadata and missing tensors are named") {
   CHECK(metadata("net", "none").find("net") != std::string::npos);
   CHECK(error_with([](io::TensorFile& f) { f.metadata.erase("hidden"); }).find("hidden") !=
         std::string::npos);
+  CHECK(error_with([](io::TensorFile& f) {
+          io::TensorFile other;
+          other.metadata = f.metadata;
+          for (const auto& tensor : f.tensors()) {
+            if (tensor.dtype == "F32") {
+              other.add(tensor.name, tensor.shape, f.get<float>(tensor.name));
+            } else if (tensor.dtype == "F64") {
+              other.add(tensor.name, tensor.shape, f.get<double>(tensor.name));
+            }
+          }
+          other.add("match", {1, 3}, std::vector<std::int32_t>{0, 2, 2});
+          f = other;
+        }).find("permutation") != std::string::npos);
   io::TensorFile empty;
   empty.metadata = good.metadata;
   empty.write(file.path);
@@ -171,16 +184,16 @@ TEST_CASE("sample: samples come in the units of the data and depend on seed and 
   CHECK_THROWS_AS((void)sample(result.model, 0, 0, 0, one), ConfigError);
 }
 
-TEST_CASE("votes: components share their points' clusters, empty components say nothing") {
+TEST_CASE(
+    "match: every component stands for one cluster, the one it has most points in common with") {
   Model model;
   model.settings.clusters = 3;
-  model.settings.restarts = 1;
-  const std::vector<std::int32_t> partition{0, 0, 0, 0, 1, 1}, clusters{2, 2, 2, 0, 1, 1};
-  set_votes(model, partition, clusters);
-  CHECK(model.vote[0] == 0.25f);
-  CHECK(model.vote[2] == 0.75f);
-  CHECK(model.vote[4] == 1.0f);
-  for (std::size_t c = 6; c < 9; ++c) CHECK(model.vote[c] == doctest::Approx(1.0 / 3));
+  model.settings.restarts = 2;
+  const std::vector<std::int32_t> partitions{0, 0, 0, 0, 1, 1, /**/ 1, 1, 1, 2, 0, 0};
+  const std::vector<std::int32_t> clusters{2, 2, 2, 0, 1, 1};
+  match_components(model, partitions, clusters);
+  CHECK(model.match == std::vector<std::int32_t>{2, 1, 0, /**/ 1, 2, 0});
   CHECK(model.weight[0] == doctest::Approx(4.0 / 6));
   CHECK(model.weight[2] == 0.0f);
+  CHECK(model.weight[4] == doctest::Approx(3.0 / 6));
 }
