@@ -11,15 +11,17 @@ EStepBuffers::EStepBuffers(Arena& arena, const Mixture& mixture, const Settings&
                            Index data_rows) {
   const Index mixtures = mixture.mixtures, components = mixture.components;
   const Index groups = mixture.groups();
-  fakes = arena.request<float>("classifier samples",
-                               groups * s.batch * mixture.generator.output().count());
+  fakes = arena.request<float>(
+      "classifier samples", checked_multiply(groups * s.batch, mixture.generator.output().count()));
   fake_label = arena.request<std::int32_t>("classifier targets", components * s.batch);
   loss = arena.request<float>("classifier loss", mixtures);
-  label = arena.request<std::int32_t>("pool labels", mixtures * s.pool);
-  posterior = arena.request<float>("pool posteriors", mixtures * s.pool * components);
-  member = arena.request<std::int32_t>("rows by component", mixtures * data_rows);
+  label = arena.request<std::int32_t>("pool labels", checked_multiply(mixtures, s.pool));
+  posterior =
+      arena.request<float>("pool posteriors", checked_multiply(mixtures * components, s.pool));
+  member = arena.request<std::int32_t>("rows by component", checked_multiply(mixtures, data_rows));
   begin = arena.request<std::int32_t>("component bounds", mixtures * (components + 1));
-  row = arena.request<std::int32_t>("drawn rows", groups * s.critic_steps * s.batch);
+  row =
+      arena.request<std::int32_t>("drawn rows", checked_multiply(groups, s.critic_steps * s.batch));
 }
 
 Index classify_chunk(const nn::Sequential<float>& classifier) {
@@ -86,13 +88,13 @@ void EStep::train_classifier(Context& ctx, const Mixture& mixture, const EStepBu
 
 void EStep::classify(Context& ctx, const Mixture& mixture, Index first_mixture,
                      GroupView<const float> data, Index first_row, Index rows, std::int32_t* label,
-                     Index label_stride, GroupView<float> posterior) {
+                     Index label_stride, GroupView<float> posterior, double temperature) {
   const GroupView<const float> shared_rows = data.rows(first_row, rows);
   classify_.bind_input({shared_rows.data, mixtures_, rows, data.item, 0, data.batch_stride});
   mixture.classifier.forward(ctx, mixture.classifier_params.range(first_mixture, mixtures_),
                              classify_, rows);
   kernels::classify_rows<float>(ctx, posterior, label, label_stride,
-                                classify_.output().rows(0, rows), settings_.temperature);
+                                classify_.output().rows(0, rows), temperature);
 }
 
 }  // namespace ganmm

@@ -40,11 +40,11 @@ class EStep {
                         Index first);
 
   // Labels (and posteriors unless posterior.data is null) of data rows
-  // [first_row, first_row + rows), rows <= chunk().
+  // [first_row, first_row + rows), rows <= chunk(). Logits are divided by `temperature`.
   // Shapes label [mixtures][...] with stride label_stride, posterior [mixtures][rows][N].
   void classify(Context& ctx, const Mixture& mixture, Index first_mixture,
                 GroupView<const float> data, Index first_row, Index rows, std::int32_t* label,
-                Index label_stride, GroupView<float> posterior);
+                Index label_stride, GroupView<float> posterior, double temperature);
 
   Index chunk() const { return classify_.batch(); }
 

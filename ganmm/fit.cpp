@@ -3,12 +3,31 @@
 #include "ganmm/consensus.h"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 
 namespace ganmm {
 namespace {
 
-Index most_confident(const std::vector<double>& confidence) {
-  return std::max_element(confidence.begin(), confidence.end()) - confidence.begin();
+// Restarts whose posteriors are numbers, the most confident first.
+std::vector<Index> by_confidence(const std::vector<double>& confidence) {
+  std::vector<Index> order;
+  for (Index r = 0; r < static_cast<Index>(confidence.size()); ++r) {
+    if (std::isfinite(confidence[static_cast<std::size_t>(r)])) order.push_back(r);
+  }
+  std::ranges::stable_sort(order, std::greater{},
+                           [&](Index r) { return confidence[static_cast<std::size_t>(r)]; });
+  return order;
+}
+
+// The partitions of some restarts out of all, [mixtures][n].
+std::vector<std::int32_t> select_partitions(std::span<const std::int32_t> all,
+                                            std::span<const Index> mixtures, Index n) {
+  std::vector<std::int32_t> selected;
+  for (const Index r : mixtures) {
+    selected.insert(selected.end(), all.begin() + r * n, all.begin() + (r + 1) * n);
+  }
+  return selected;
 }
 
 }  // namespace
@@ -19,31 +38,35 @@ FitResult fit(io::Dataset& data, const FitOptions& options, const FitCallbacks& 
   FitResult result;
   const io::Scaling scaling = io::fit_scaling(data, options.scale);
   io::apply(scaling, data.values, features);
+  // A lane beyond the number of GANs would hold memory and find no work.
+  const int threads = options.threads == 0 ? hardware_threads() : options.threads;
+  const int lane_count =
+      static_cast<int>(std::min<Index>(threads, settings.restarts * settings.clusters));
   {
-    Lanes lanes(options.device, options.math, options.threads);
+    Lanes lanes(options.device, options.math, lane_count);
     Trainer trainer(settings, data.values, n, data.item, options.initial, lanes);
     if (callbacks.started) {
       callbacks.started(settings, trainer.memory_bytes(), trainer.memory_plan());
     }
     result.training = trainer.run(callbacks.training);
 
-    const std::span<const std::int32_t> partitions = result.training.assignments;
-    if (settings.select == Select::consensus && settings.restarts > 1) {
-      const auto clusters = consensus(partitions, settings.restarts, settings.clusters,
-                                      settings.clusters, ConsensusKind::voting);
-      result.model = trainer.extract(0, settings.restarts);
-      match_components(result.model, partitions, clusters);
-    } else {
-      result.chosen_restart = most_confident(result.training.confidence);
-      const auto own = partitions.subspan(static_cast<std::size_t>(result.chosen_restart * n),
-                                          static_cast<std::size_t>(n));
-      result.model = trainer.extract(result.chosen_restart, 1);
-      match_components(result.model, own, own);
+    std::vector<Index> mixtures = by_confidence(result.training.confidence);
+    const bool vote = settings.select == Select::consensus && mixtures.size() > 1;
+    if (!vote) {
+      mixtures.resize(1);
+      result.chosen_restart = mixtures[0];
     }
+    std::ranges::sort(mixtures);
+    const auto partitions = select_partitions(result.training.assignments, mixtures, n);
+    result.model = trainer.extract(mixtures);
+    match_components(result.model, partitions,
+                     vote ? consensus(partitions, static_cast<Index>(mixtures.size()),
+                                      settings.clusters, settings.clusters, ConsensusKind::voting)
+                          : partitions);
   }
   result.model.scaling = scaling;
   result.model.columns = data.columns;
-  Lanes lanes(options.device, options.math, options.threads);
+  Lanes lanes(options.device, options.math, threads);
   result.prediction = predict(result.model, data.values, n, lanes);
   return result;
 }

@@ -1,6 +1,5 @@
 #include "ganmm/kmeans.h"
 
-#include "kernels/core/rng.h"
 #include "kernels/distance.h"
 
 #include <algorithm>
@@ -14,8 +13,8 @@ constexpr Index kChunk = 4096;         // rows per task; fixed, so sums do not d
 
 class Run {
  public:
-  Run(GroupView<const float> data, Index k, std::uint64_t seed, std::uint32_t run, Lanes& lanes)
-      : data_(data), k_(k), lanes_(lanes), key_{seed, Purpose::kmeans, run, 0},
+  Run(GroupView<const float> data, Index k, const RandomKey& key, Lanes& lanes)
+      : data_(data), k_(k), lanes_(lanes), key_(key),
         centres_(static_cast<std::size_t>(k * data.features())),
         labels_(static_cast<std::size_t>(data.batch), -1),
         distance_(static_cast<std::size_t>(data.batch)) {}
@@ -125,11 +124,10 @@ class Run {
 
 }  // namespace
 
-KMeansResult kmeans(GroupView<const float> data, Index k, std::uint64_t seed, std::uint32_t run,
-                    Lanes& lanes) {
+KMeansResult kmeans(GroupView<const float> data, Index k, const RandomKey& key, Lanes& lanes) {
   require<ConfigError>(k >= 1 && k <= data.batch, "k-means: expected 1 to ", data.batch,
                        " centres for as many rows, found ", k);
-  return Run(data, k, seed, run, lanes)();
+  return Run(data, k, key, lanes)();
 }
 
 }  // namespace ganmm

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/core/lanes.h"
+#include "kernels/core/rng.h"
 #include "kernels/core/view.h"
 
 #include <cstdint>
@@ -17,11 +18,10 @@ struct KMeansResult {
   Index iterations = 0;
 };
 
-// One run. data: [1][n][item] on the CPU. `run` numbers independent runs of one seed.
+// One run. data: [1][n][item] in host memory, lanes on the CPU. `key` keeps runs apart.
 // Stops when no label changes or after 300 iterations. A centre without points moves to the point
 // farthest from its own centre. Results do not depend on the number of lanes.
 // Throws ConfigError unless 1 <= k <= n.
-KMeansResult kmeans(GroupView<const float> data, Index k, std::uint64_t seed, std::uint32_t run,
-                    Lanes& lanes);
+KMeansResult kmeans(GroupView<const float> data, Index k, const RandomKey& key, Lanes& lanes);
 
 }  // namespace ganmm

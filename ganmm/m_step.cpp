@@ -31,9 +31,13 @@ MStep::MStep(Arena& arena, Context& ctx, const Mixture& mixture, const Settings&
                  nn::TapeUse::backward),
       critic_(arena, "critic step", mixture.critic, groups, (has_penalty(s) ? 3 : 2) * s.batch,
               has_penalty(s) ? nn::TapeUse::penalty : nn::TapeUse::backward, s.batch) {
-  ctx.scratch().require_bytes(
-      std::max(nn::workspace(mixture.generator, ctx, groups, s.critic_steps * s.batch),
-               nn::workspace(mixture.critic, ctx, groups, 3 * s.batch)));
+  // Every batch size in use is announced: a library may need more for a smaller batch.
+  for (const Index rows : {s.batch, s.critic_steps * s.batch}) {
+    ctx.scratch().require_bytes(nn::workspace(mixture.generator, ctx, groups, rows));
+  }
+  for (const Index rows : {s.batch, 2 * s.batch, 3 * s.batch}) {
+    ctx.scratch().require_bytes(nn::workspace(mixture.critic, ctx, groups, rows));
+  }
 }
 
 MStep::Losses MStep::plan_losses(Arena& arena, Index components) {

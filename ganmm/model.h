@@ -35,7 +35,7 @@ struct Model {
   Index clusters() const { return settings.clusters; }
 };
 
-// Writes and reads the safetensors file; settings go into its metadata as JSON.
+// Writes and reads the safetensors file; settings go into its metadata as text.
 // Throws IoError, InputError (not a ganmm model, tensors missing or of the wrong shape).
 void save_model(const Model& model, const std::string& path);
 Model load_model(const std::string& path);

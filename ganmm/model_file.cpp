@@ -3,7 +3,10 @@
 #include "ganmm/model.h"
 #include "io/safetensors.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <optional>
 
 namespace ganmm {
 namespace {
@@ -110,11 +113,15 @@ Model load_model(const std::string& path) {
 
   std::istringstream columns(meta.string("columns"));
   for (std::string column; std::getline(columns, column);) model.columns.push_back(column);
+  // The tensors are those of the networks that the metadata describe, no more and no less.
+  Arena plan;
+  std::optional<Mixture> mixture;
   try {
     s.net = parse_net(meta.string("net"));
     s.objective = parse_objective(meta.string("objective"));
     s = s.resolved(s.clusters, model.item);
-  } catch (const ConfigError& error) {
+    mixture.emplace(plan, s, model.item, nn::StoreUse::inference);
+  } catch (const Error& error) {
     throw InputError(message("model '", path, "': ", error.what()));
   }
 
@@ -122,9 +129,6 @@ Model load_model(const std::string& path) {
     require<InputError>(file.tensor(name).shape == shape, "model '", path, "': tensor '", name,
                         "' does not have the shape that the metadata imply; the file is damaged");
   };
-  // The tensors are those of the networks that the metadata describe, no more and no less.
-  Arena plan;
-  const Mixture mixture(plan, s, model.item, nn::StoreUse::inference);
   const auto read = [&](const nn::ParamStore<float>& store) {
     for (const nn::ParamSpec& spec : store.layout().specs()) {
       const auto shape = expected_shape(spec, store.layout().groups());
@@ -132,9 +136,9 @@ Model load_model(const std::string& path) {
       model.tensors[spec.name] = {shape, file.get<float>(spec.name)};
     }
   };
-  read(mixture.generator_params);
-  read(mixture.critic_params);
-  read(mixture.classifier_params);
+  read(mixture->generator_params);
+  read(mixture->critic_params);
+  read(mixture->classifier_params);
   expect("match", {s.restarts, s.clusters});
   expect("weight", {s.restarts, s.clusters});
   model.match = file.get<std::int32_t>("match");
@@ -150,6 +154,10 @@ Model load_model(const std::string& path) {
     }
   }
   model.weight = file.get<float>("weight");
+  for (const float weight : model.weight) {
+    require<InputError>(weight >= 0 && weight <= 1, "model '", path,
+                        "': tensor 'weight': expected shares from 0 to 1, found ", weight);
+  }
   model.scaling.offset = file.get<double>("scale.offset");
   model.scaling.factor = file.get<double>("scale.factor");
   const auto entries = static_cast<Index>(model.scaling.offset.size());
@@ -157,6 +165,12 @@ Model load_model(const std::string& path) {
                           (entries == 1 || entries == model.item.count()),
                       "model '", path, "': scaling of ", entries, " entries: expected 1 or ",
                       model.item.count());
+  const auto finite = [](double value) { return std::isfinite(value); };
+  require<InputError>(std::ranges::all_of(model.scaling.offset, finite) &&
+                          std::ranges::all_of(model.scaling.factor, finite) &&
+                          std::ranges::count(model.scaling.factor, 0.0) == 0,
+                      "model '", path,
+                      "': scaling: expected finite offsets and factors other than 0");
   return model;
 }
 

@@ -1,12 +1,18 @@
 #include "ganmm/settings.h"
 
+#include "ganmm/consensus.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <sstream>
 
 namespace ganmm {
 namespace {
+
+constexpr Index kMaxRows = (Index{1} << 31) - 1;  // row numbers are 32-bit on the device
+constexpr Index kMaxSteps = Index{1} << 32;       // steps enter the random numbers as 32 bits
 
 template <class E>
 struct Name {
@@ -99,9 +105,8 @@ Settings Settings::resolved(Index rows, Shape item) const {
   if (s.classifier_learning_rate == 0) {
     s.classifier_learning_rate = s.objective == Objective::wgan_gp ? 1e-3 : s.learning_rate;
   }
-  if (s.pool == 0) s.pool = std::max<Index>(500 * s.clusters, 5000);
-  s.pool = std::min(s.pool, rows);
 
+  expect(rows <= kMaxRows, "data: expected at most ", kMaxRows, " rows, found ", rows);
   expect(s.clusters >= 2, "clusters (-k): expected at least 2, found ", s.clusters);
   expect(s.clusters <= rows, "clusters (-k): expected at most the ", rows, " rows, found ",
          s.clusters);
@@ -112,11 +117,14 @@ Settings Settings::resolved(Index rows, Shape item) const {
   expect(s.hidden >= 1 && s.hidden <= 65536, "hidden: expected 1 to 65536, found ", s.hidden);
   expect(s.width >= 1 && s.width <= 4096, "width: expected 1 to 4096, found ", s.width);
   expect(s.noise >= 1 && s.noise <= 65536, "noise: expected 1 to 65536, found ", s.noise);
-  expect(s.learning_rate > 0, "learning rate: expected > 0, found ", s.learning_rate);
-  expect(s.classifier_learning_rate > 0, "classifier learning rate: expected > 0, found ",
+  expect(s.learning_rate > 0 && std::isfinite(s.learning_rate),
+         "learning rate: expected a finite number > 0, found ", s.learning_rate);
+  expect(s.classifier_learning_rate > 0 && std::isfinite(s.classifier_learning_rate),
+         "classifier learning rate: expected a finite number > 0, found ",
          s.classifier_learning_rate);
-  expect(s.penalty >= 0, "penalty: expected >= 0, found ", s.penalty);
-  expect(s.clip > 0, "clip: expected > 0, found ", s.clip);
+  expect(s.penalty >= 0 && std::isfinite(s.penalty),
+         "penalty: expected a finite number >= 0, found ", s.penalty);
+  expect(s.clip > 0 && std::isfinite(s.clip), "clip: expected a finite number > 0, found ", s.clip);
   expect(s.critic_steps >= 1 && s.critic_steps <= 1000, "critic steps: expected 1 to 1000, found ",
          s.critic_steps);
   expect(s.batch >= 2 && s.batch <= 65536, "batch: expected 2 to 65536, found ", s.batch);
@@ -124,25 +132,45 @@ Settings Settings::resolved(Index rows, Shape item) const {
          "classifier steps: expected 0 to 1000, found ", s.classifier_steps);
   expect(s.label_smoothing >= 0 && s.label_smoothing < 1,
          "label smoothing: expected 0 <= value < 1, found ", s.label_smoothing);
-  expect(s.temperature > 0, "temperature: expected > 0, found ", s.temperature);
-  expect(s.pretrain >= 0, "pretrain: expected >= 0, found ", s.pretrain);
+  expect(s.temperature > 0 && std::isfinite(s.temperature),
+         "temperature: expected a finite number > 0, found ", s.temperature);
+  expect(s.pretrain >= 0 && s.pretrain <= 1000000000, "pretrain: expected 0 to 1000000000, found ",
+         s.pretrain);
   expect(s.iterations >= 1 && s.iterations <= 1000000000,
          "iterations: expected 1 to 1000000000, found ", s.iterations);
   expect(s.check_every >= 1, "check interval: expected >= 1, found ", s.check_every);
   expect(s.tolerance >= 0 && s.tolerance < 1, "tolerance: expected 0 <= value < 1, found ",
          s.tolerance);
   expect(s.patience >= 1, "patience: expected >= 1, found ", s.patience);
-  expect(s.pool >= 1, "pool: expected >= 1, found ", s.pool);
-  Index previous = 0;
-  for (const SigmaStep& step : s.sigma) {
+  expect(s.pool >= 0, "pool: expected 0 (automatic) or more, found ", s.pool);
+  expect(!s.sigma.empty() && s.sigma.back().until == 0,
+         "sigma: expected a last share without an iteration");
+  for (std::size_t i = 0; i < s.sigma.size(); ++i) {
+    const SigmaStep& step = s.sigma[i];
     expect(step.foreign >= 0 && step.foreign < 1, "sigma: expected shares 0 <= value < 1, found ",
            step.foreign);
-    expect(step.until == 0 || step.until > previous,
-           "sigma: expected increasing iterations, found ", step.until, " after ", previous);
-    previous = step.until;
+    if (i + 1 == s.sigma.size()) break;
+    const Index previous = i == 0 ? 0 : s.sigma[i - 1].until;
+    expect(step.until > previous,
+           "sigma: expected a rising iteration after every share but the last, found ", step.until,
+           " after ", previous);
   }
-  expect(!s.sigma.empty(), "sigma: expected at least one share");
   require<ConfigError>(problems.empty(), problems);
+
+  // What follows combines settings that are in range by themselves.
+  const Index passes = std::max(s.critic_steps, s.classifier_steps);
+  expect(passes == 0 || s.pretrain + s.iterations <= kMaxSteps / passes,
+         "pretrain + iterations: expected at most 2^32 critic or classifier steps in all, found ",
+         s.pretrain + s.iterations, " iterations of ", passes);
+  if (s.select == Select::consensus && s.restarts > 1) {
+    const Index rows_of_table = s.restarts * s.clusters;
+    expect(rows_of_table <= kMaxConsensusCells / rows_of_table,
+           "consensus: expected (restarts x clusters)^2 of at most ", kMaxConsensusCells,
+           ", found (", s.restarts, " x ", s.clusters, ")^2; use --select confidence");
+  }
+  require<ConfigError>(problems.empty(), problems);
+  if (s.pool == 0) s.pool = std::max<Index>(500 * s.clusters, 5000);
+  s.pool = std::min(s.pool, rows);
   return s;
 }
 

@@ -50,7 +50,6 @@ Trainer::Trainer(const Settings& settings, std::span<const float> values, Index 
       lane_mixtures_(lanes.device().kind == DeviceKind::cpu ? 1 : settings.restarts),
       mixture_(arena_, settings_, item, nn::StoreUse::training),
       data_(arena_.request<float>("data", checked_multiply(rows, item.count()))),
-      labels_(arena_.request<std::int32_t>("labels", checked_multiply(settings.restarts, rows))),
       shared_(arena_, mixture_, settings_, rows),
       losses_(MStep::plan_losses(arena_, mixture_.groups())),
       generation_(static_cast<std::size_t>(mixture_.groups()), 0) {
@@ -81,8 +80,7 @@ void Trainer::load(std::span<const float> values, std::span<const std::int32_t> 
   }
   ctx.copy_to_device(shared_.fake_label.data(), target.data(),
                      target.size() * sizeof(std::int32_t));
-  previous_ = initial_labels(initial);
-  ctx.copy_to_device(labels_.data(), previous_.data(), previous_.size() * sizeof(std::int32_t));
+  previous_ = initial_labels(values, initial);
 
   const auto start = [&](nn::ParamStore<float>& store, const kernels::OptimizerSettings& o) {
     store.initialize(ctx, settings_.seed, 0, 0, store.layout().groups());
@@ -94,7 +92,8 @@ void Trainer::load(std::span<const float> values, std::span<const std::int32_t> 
 }
 
 // [R][n] in data (shuffled) order.
-std::vector<std::int32_t> Trainer::initial_labels(std::span<const std::int32_t> initial) {
+std::vector<std::int32_t> Trainer::initial_labels(std::span<const float> values,
+                                                  std::span<const std::int32_t> initial) {
   std::vector<std::int32_t> labels(static_cast<std::size_t>(settings_.restarts * rows_));
   for (Index r = 0; r < settings_.restarts; ++r) {
     std::int32_t* label = labels.data() + r * rows_;
@@ -109,9 +108,13 @@ std::vector<std::int32_t> Trainer::initial_labels(std::span<const std::int32_t> 
       break;
     }
     case InitialPartition::kmeans: {
+      Lanes host({}, MathMode::fp32, lanes_.count());
       const KMeansResult result =
-          kmeans(data(), settings_.clusters, settings_.seed, static_cast<std::uint32_t>(r), lanes_);
-      std::copy(result.labels.begin(), result.labels.end(), label);
+          kmeans({values.data(), 1, rows_, item_}, settings_.clusters,
+                 {settings_.seed, Purpose::kmeans, static_cast<std::uint32_t>(r), 0}, host);
+      for (Index p = 0; p < rows_; ++p) {
+        label[p] = result.labels[static_cast<std::size_t>(order_[static_cast<std::size_t>(p)])];
+      }
       break;
     }
     case InitialPartition::given: {
@@ -175,9 +178,16 @@ void Trainer::m_steps(std::uint32_t iteration, const kernels::PoolView& pool, In
 }
 
 void Trainer::pretrain(const TrainerCallbacks& callbacks) {
-  const kernels::PoolView pool{labels_.data(), nullptr, settings_.restarts, settings_.clusters,
-                               rows_};
-  kernels::partition_rows(lanes_.context(0), shared_.member.data(), shared_.begin.data(), pool);
+  // The partition is made on the host, where the first labels are.
+  Context host;
+  Context& ctx = lanes_.context(0);
+  std::vector<std::int32_t> member(previous_.size());
+  std::vector<std::int32_t> begin(static_cast<std::size_t>(shared_.begin.count()));
+  kernels::PoolView pool{previous_.data(), nullptr, settings_.restarts, settings_.clusters, rows_};
+  kernels::partition_rows(host, member.data(), begin.data(), pool);
+  ctx.copy_to_device(shared_.member.data(), member.data(), member.size() * sizeof(std::int32_t));
+  ctx.copy_to_device(shared_.begin.data(), begin.data(), begin.size() * sizeof(std::int32_t));
+  pool.label = nullptr;  // draws without foreign rows read the partition alone
   for (Index i = 0; i < settings_.pretrain; ++i) {
     m_steps(static_cast<std::uint32_t>(i), pool, 0, 0, settings_.clip_in_pretraining);
     if (callbacks.progress) callbacks.progress(i - settings_.pretrain);
@@ -199,7 +209,7 @@ void Trainer::train_classifiers(Index iteration) {
   }
 }
 
-void Trainer::classify_pool(Index first_row) {
+void Trainer::classify_pool(Index first_row, double temperature) {
   const Index chunk = work(0).e_step.chunk();
   const Index chunks = (settings_.pool + chunk - 1) / chunk;
   const GroupView<float> posterior(shared_.posterior.data(), settings_.restarts, settings_.pool,
@@ -207,17 +217,17 @@ void Trainer::classify_pool(Index first_row) {
   lanes_.for_each(mixture_.mixtures / lane_mixtures_ * chunks, [&](int lane, Index task) {
     const Index mixture = task / chunks * lane_mixtures_, begin = task % chunks * chunk;
     const Index count = std::min(chunk, settings_.pool - begin);
-    work(lane).e_step.classify(lanes_.context(lane), mixture_, mixture, data(), first_row + begin,
-                               count, shared_.label.data() + mixture * settings_.pool + begin,
-                               settings_.pool,
-                               posterior.slice(mixture, lane_mixtures_).rows(begin, count));
+    work(lane).e_step.classify(
+        lanes_.context(lane), mixture_, mixture, data(), first_row + begin, count,
+        shared_.label.data() + mixture * settings_.pool + begin, settings_.pool,
+        posterior.slice(mixture, lane_mixtures_).rows(begin, count), temperature);
   });
 }
 
 void Trainer::iterate(Index iteration) {
   const Index first_row = pool_start(iteration);
   train_classifiers(iteration);
-  classify_pool(first_row);
+  classify_pool(first_row, settings_.temperature);
   Context& ctx = lanes_.context(0);
   for (const Pin& pin : pins_) {
     const auto component = static_cast<std::int32_t>(pin.group % settings_.clusters);
@@ -246,7 +256,7 @@ Report Trainer::check(Index iteration) {
   // Pool by pool over the whole data set, on the pool's own buffers.
   for (Index done = 0, next = 0; done < rows_; done = next + settings_.pool) {
     next = std::min(done, rows_ - settings_.pool);
-    classify_pool(next);
+    classify_pool(next, 1.0);
     const auto posterior = download(ctx, shared_.posterior);
     ctx.copy_to_host(label.data(), shared_.label.data(), label.size() * sizeof(std::int32_t));
     for (Index r = 0; r < restarts; ++r) {
@@ -275,6 +285,7 @@ Report Trainer::check(Index iteration) {
     }
     m.changed = static_cast<double>(changed) / static_cast<double>(rows_);
     m.confidence = confidence[static_cast<std::size_t>(r)] / static_cast<double>(rows_);
+    m.diverged = !std::isfinite(m.confidence);
     m.classifier_loss = entropy[static_cast<std::size_t>(r)];
     m.critic_loss = mean_of(fake, r * clusters, clusters) - mean_of(real, r * clusters, clusters);
     m.penalty = mean_of(penalty, r * clusters, clusters);
@@ -284,18 +295,21 @@ Report Trainer::check(Index iteration) {
   return report;
 }
 
-// Rows of the first (at most kMaxSplitRows) members of a component, split in two by 2-means; the
-// rows of one half.
-std::vector<std::int32_t> Trainer::half_of(Index mixture, Index component, std::uint32_t run) {
-  constexpr std::size_t kMaxSplitRows =
-      8192;  // enough to place a generator; bounds work and memory
+// At most kMaxSplitRows evenly spaced rows of a component of `size` rows, split in two by 2-means:
+// the rows of one half, none if they cannot be told apart.
+std::vector<std::int32_t> Trainer::half_of(std::span<const std::int32_t> labels,
+                                           std::int32_t component, Index size,
+                                           const RandomKey& key) {
+  constexpr Index kMaxSplitRows = 8192;  // enough to place a generator; bounds work and memory
+  const Index stride = (size + kMaxSplitRows - 1) / kMaxSplitRows;
   std::vector<std::int32_t> rows;
-  for (Index p = 0; p < rows_ && rows.size() < kMaxSplitRows; ++p) {
-    if (previous_[static_cast<std::size_t>(mixture * rows_ + p)] == component) {
+  Index seen = 0;
+  for (Index p = 0; p < rows_; ++p) {
+    if (labels[static_cast<std::size_t>(p)] == component && seen++ % stride == 0) {
       rows.push_back(static_cast<std::int32_t>(p));
     }
   }
-  if (rows.size() < 2) return rows;
+  if (rows.size() < 2) return {};
   Context& ctx = lanes_.context(0);
   const Index features = item_.count(), count = static_cast<Index>(rows.size());
   std::vector<float> values(static_cast<std::size_t>(count * features));
@@ -304,11 +318,11 @@ std::vector<std::int32_t> Trainer::half_of(Index mixture, Index component, std::
                      data_.data() + rows[static_cast<std::size_t>(i)] * features,
                      static_cast<std::size_t>(features) * sizeof(float));
   }
-  const auto labels =
-      kmeans({values.data(), 1, count, item_}, 2, settings_.seed, run, lanes_).labels;
+  Lanes host({}, MathMode::fp32, lanes_.count());
+  const auto halves = kmeans({values.data(), 1, count, item_}, 2, key, host).labels;
   std::vector<std::int32_t> half;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (labels[i] == 1) half.push_back(rows[i]);
+    if (halves[i] == 1) half.push_back(rows[i]);
   }
   return half;
 }
@@ -320,26 +334,40 @@ void Trainer::restart_empty(Report& report, Index iteration) {
   std::erase_if(pins_, [&](const Pin& pin) { return pin.until <= iteration; });
   Context& ctx = lanes_.context(0);
   const Index clusters = settings_.clusters;
-  for (Index group = 0; group < mixture_.groups(); ++group) {
-    Report::Mixture& m = report.mixtures[static_cast<std::size_t>(group / clusters)];
-    const bool pinned =
-        std::any_of(pins_.begin(), pins_.end(), [&](const Pin& pin) { return pin.group == group; });
-    if (m.sizes[static_cast<std::size_t>(group % clusters)] > 0 || pinned) continue;
-    const Index largest = std::max_element(m.sizes.begin(), m.sizes.end()) - m.sizes.begin();
-    const std::uint32_t generation = ++generation_[static_cast<std::size_t>(group)];
-    auto rows = half_of(group / clusters, largest,
-                        static_cast<std::uint32_t>(group) + generation * 0x10000u);
-    if (rows.empty()) continue;  // all its points are equal
-    m.restarted.push_back(group % clusters);
-    pins_.push_back(
-        {group, iteration + std::max(settings_.pretrain, settings_.check_every), std::move(rows)});
-    for (auto* store : {&mixture_.generator_params, &mixture_.critic_params}) {
-      store->initialize(ctx, settings_.seed, generation, group, 1);
+  for (Index r = 0; r < settings_.restarts; ++r) {
+    Report::Mixture& m = report.mixtures[static_cast<std::size_t>(r)];
+    if (m.diverged || std::ranges::count(m.sizes, 0) == 0) continue;
+    // Labels and sizes as the splits leave them, so that two empty components share nothing.
+    auto sizes = m.sizes;
+    std::vector<std::int32_t> labels(previous_.begin() + r * rows_,
+                                     previous_.begin() + (r + 1) * rows_);
+    for (Index component = 0; component < clusters; ++component) {
+      const Index group = r * clusters + component;
+      const bool pinned =
+          std::ranges::any_of(pins_, [&](const Pin& pin) { return pin.group == group; });
+      if (m.sizes[static_cast<std::size_t>(component)] > 0 || pinned) continue;
+      const auto largest = std::ranges::max_element(sizes) - sizes.begin();
+      const std::uint32_t generation = ++generation_[static_cast<std::size_t>(group)];
+      auto rows = half_of(
+          labels, static_cast<std::int32_t>(largest), sizes[static_cast<std::size_t>(largest)],
+          {settings_.seed, Purpose::split, generation, static_cast<std::uint32_t>(group)});
+      if (rows.empty()) continue;
+      m.restarted.push_back(component);
+      for (const std::int32_t row : rows) {
+        labels[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(component);
+      }
+      sizes[static_cast<std::size_t>(largest)] -= static_cast<Index>(rows.size());
+      sizes[static_cast<std::size_t>(component)] += static_cast<Index>(rows.size());
+      pins_.push_back({group, iteration + std::max(settings_.pretrain, settings_.check_every),
+                       std::move(rows)});
+      for (auto* store : {&mixture_.generator_params, &mixture_.critic_params}) {
+        store->initialize(ctx, settings_.seed, generation, group, 1);
+      }
+      kernels::optimizer_reset<float>(ctx, mixture_.generator_params.range(group, 1).slabs(),
+                                      settings_.optimizer());
+      kernels::optimizer_reset<float>(ctx, mixture_.critic_params.range(group, 1).slabs(),
+                                      settings_.critic_optimizer());
     }
-    kernels::optimizer_reset<float>(ctx, mixture_.generator_params.range(group, 1).slabs(),
-                                    settings_.optimizer());
-    kernels::optimizer_reset<float>(ctx, mixture_.critic_params.range(group, 1).slabs(),
-                                    settings_.critic_optimizer());
   }
 }
 
@@ -367,6 +395,10 @@ TrainingOutcome Trainer::run(const TrainerCallbacks& callbacks) {
       }
     }
     report.assignments = in_file_order;
+    const bool all_diverged = std::ranges::all_of(report.mixtures, &Report::Mixture::diverged);
+    require<Error>(!all_diverged, "training diverged at iteration ", iteration,
+                   ": the posteriors of every restart are not numbers any more; lower the learning "
+                   "rate or check the scaling of the data");
     if (callbacks.report) callbacks.report(report);
     const bool few =
         largest_change < settings_.tolerance && sigma_settled(iteration) && pins_.empty();
@@ -393,24 +425,26 @@ TrainingOutcome Trainer::run(const TrainerCallbacks& callbacks) {
   return outcome;
 }
 
-Model Trainer::extract(Index first, Index count) {
+Model Trainer::extract(std::span<const Index> mixtures) {
   Context& ctx = lanes_.context(0);
   Model model;
   model.settings = settings_;
-  model.settings.restarts = count;
+  model.settings.restarts = static_cast<Index>(mixtures.size());
   model.item = item_;
   const auto add = [&](const nn::ParamStore<float>& store, Index per_mixture) {
     const auto& specs = store.layout().specs();
     for (std::size_t i = 0; i < specs.size(); ++i) {
       const auto all = store.download(ctx, static_cast<int>(i));
-      const Index size = specs[i].shape.count();
+      const Index count = per_mixture * specs[i].shape.count();  // values of one mixture
       Model::Tensor tensor;
-      tensor.shape = {count * per_mixture};
+      tensor.shape = {model.settings.restarts * per_mixture};
       for (int axis = 0; axis < specs[i].shape.rank(); ++axis) {
         tensor.shape.push_back(specs[i].shape[axis]);
       }
-      const auto begin = all.begin() + first * per_mixture * size;
-      tensor.values.assign(begin, begin + count * per_mixture * size);
+      for (const Index mixture : mixtures) {
+        tensor.values.insert(tensor.values.end(), all.begin() + mixture * count,
+                             all.begin() + (mixture + 1) * count);
+      }
       model.tensors[specs[i].name] = std::move(tensor);
     }
   };

@@ -35,6 +35,7 @@ struct Report {
     double generator_loss = 0;     // mean over components of -mean f(G(z))
     std::vector<Index> sizes;      // points per component
     std::vector<Index> restarted;  // components that were empty and have been restarted
+    bool diverged = false;         // its posteriors are not numbers any more
   };
   std::vector<Mixture> mixtures;
   // Components of all points, [R][n] in file order; valid during the callback.
@@ -52,7 +53,7 @@ struct TrainingOutcome {
   bool converged = false;
   bool cancelled = false;
   double seconds = 0;
-  std::vector<double> confidence;         // [R], at the last check
+  std::vector<double> confidence;         // [R], at the last check; NaN: diverged
   std::vector<std::int32_t> assignments;  // [R][n] in file order, at the last check
 };
 
@@ -68,11 +69,12 @@ class Trainer {
   const std::vector<Arena::Request>& memory_plan() const { return arena_.requests(); }
   Index memory_bytes() const { return arena_.bytes() + lanes_.scratch_bytes(); }
 
+  // Throws Error when every mixture has diverged.
   TrainingOutcome run(const TrainerCallbacks& callbacks);
 
-  // Networks of mixtures [first, first + count) as they are now. Scaling and votes are the
+  // Networks of these mixtures as they are now. Scaling and votes are the
   // caller's.
-  Model extract(Index first, Index count);
+  Model extract(std::span<const Index> mixtures);
 
  private:
   struct LaneWork {
@@ -85,16 +87,18 @@ class Trainer {
   };
 
   void load(std::span<const float> values, std::span<const std::int32_t> initial);
-  std::vector<std::int32_t> initial_labels(std::span<const std::int32_t> initial);
+  std::vector<std::int32_t> initial_labels(std::span<const float> values,
+                                           std::span<const std::int32_t> initial);
   void pretrain(const TrainerCallbacks& callbacks);
   void iterate(Index iteration);
   void train_classifiers(Index iteration);
-  void classify_pool(Index first_row);
+  void classify_pool(Index first_row, double temperature);
   void m_steps(std::uint32_t iteration, const kernels::PoolView& pool, Index foreign,
                Index first_row, bool clip);
   Report check(Index iteration);
   void restart_empty(Report& report, Index iteration);
-  std::vector<std::int32_t> half_of(Index mixture, Index component, std::uint32_t run);
+  std::vector<std::int32_t> half_of(std::span<const std::int32_t> labels, std::int32_t component,
+                                    Index size, const RandomKey& key);
   Index foreign_rows(Index iteration) const;
   bool sigma_settled(Index iteration) const;
   Index pool_start(Index iteration) const;
@@ -110,13 +114,12 @@ class Trainer {
   Index lane_groups_, lane_mixtures_;  // per task: one on the CPU, all on a GPU
   Mixture mixture_;
   Buffer<float> data_;
-  Buffer<std::int32_t> labels_;  // [R][n] of the last check
   EStepBuffers shared_;
   MStep::Losses losses_;
   std::vector<std::unique_ptr<LaneWork>> work_;
 
   std::vector<std::int32_t> order_;     // data row p is file row order_[p]
-  std::vector<std::int32_t> previous_;  // [R][n] labels of the check before
+  std::vector<std::int32_t> previous_;  // [R][n] labels of the last check, data order
   // Restarted components own these data rows until they have learned them.
   struct Pin {
     Index group, until;

@@ -41,7 +41,7 @@ enum class Purpose : std::uint32_t {
   partition = 8,  // random initial partition
   kmeans = 9,
   sample = 10,
-  classifier_rows = 11,
+  split = 11,  // 2-means halves of the largest component
 };
 
 struct RandomKey {

@@ -12,6 +12,8 @@ GroupView<const float> view(const io::Dataset& data) {
   return {data.values.data(), 1, data.rows, data.item};
 }
 
+RandomKey key(std::uint64_t seed, std::uint32_t run) { return {seed, Purpose::kmeans, run, 0}; }
+
 }  // namespace
 
 TEST_CASE("k-means: separated blobs are found exactly") {
@@ -20,7 +22,7 @@ TEST_CASE("k-means: separated blobs are found exactly") {
   // One run may start with two centres in a blob; the best of five by inertia does not.
   KMeansResult best;
   for (std::uint32_t run = 0; run < 5; ++run) {
-    auto result = kmeans(view(data), 5, 1, run, lanes);
+    auto result = kmeans(view(data), 5, key(1, run), lanes);
     if (run == 0 || result.inertia < best.inertia) best = std::move(result);
   }
   CHECK(score(best.labels, data.labels).ari == 1.0);
@@ -31,8 +33,8 @@ TEST_CASE("k-means: separated blobs are found exactly") {
 TEST_CASE("k-means: the result does not depend on the number of lanes") {
   const auto data = test::blobs(9001, 4, 6);
   Lanes one({}, MathMode::fp32, 1), three({}, MathMode::fp32, 3);
-  const auto a = kmeans(view(data), 7, 3, 2, one);
-  const auto b = kmeans(view(data), 7, 3, 2, three);
+  const auto a = kmeans(view(data), 7, key(3, 2), one);
+  const auto b = kmeans(view(data), 7, key(3, 2), three);
   CHECK(a.labels == b.labels);
   CHECK(a.centres == b.centres);
   CHECK(a.inertia == b.inertia);
@@ -41,7 +43,7 @@ TEST_CASE("k-means: the result does not depend on the number of lanes") {
 TEST_CASE("k-means: a converged result is a fixed point of Lloyd's iteration") {
   const auto data = test::blobs(300, 2, 4);
   Lanes lanes({}, MathMode::fp32, 1);
-  const auto result = kmeans(view(data), 6, 5, 0, lanes);
+  const auto result = kmeans(view(data), 6, key(5, 0), lanes);
   REQUIRE(result.iterations < 300);
   std::vector<double> sum(12, 0.0), count(6, 0.0);
   for (Index p = 0; p < data.rows; ++p) {
@@ -75,7 +77,7 @@ TEST_CASE("k-means: as many centres as distinct points, and more centres than di
   data.item = {1};
   data.values = {0, 0, 1, 1, 5, 5};
   Lanes lanes({}, MathMode::fp32, 1);
-  CHECK(kmeans(view(data), 3, 0, 0, lanes).inertia == 0.0);
-  CHECK(kmeans(view(data), 5, 0, 0, lanes).inertia == 0.0);
-  CHECK_THROWS_AS((void)kmeans(view(data), 7, 0, 0, lanes), ConfigError);
+  CHECK(kmeans(view(data), 3, key(0, 0), lanes).inertia == 0.0);
+  CHECK(kmeans(view(data), 5, key(0, 0), lanes).inertia == 0.0);
+  CHECK_THROWS_AS((void)kmeans(view(data), 7, key(0, 0), lanes), ConfigError);
 }

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 using namespace ganmm;
 
 namespace {
@@ -84,7 +86,9 @@ TEST_CASE("settings: the sigma schedule is read and written") {
 TEST_CASE("settings: a sigma schedule out of order or out of range is refused") {
   Settings s = valid();
   s.sigma = {{500, 0.5}, {400, 0.2}, {0, 0.1}};
-  CHECK(problems(s).find("increasing") != std::string::npos);
+  CHECK(problems(s).find("rising") != std::string::npos);
+  s.sigma = {{0, 0.5}, {0, 0.1}};
+  CHECK(problems(s).find("rising") != std::string::npos);
   s.sigma = {{0, 1.0}};
   CHECK(problems(s).find("sigma") != std::string::npos);
 }
@@ -101,4 +105,23 @@ TEST_CASE("settings: names are parsed back and unknown ones list the choices") {
   }
   CHECK_THROWS_WITH_AS((void)parse_net("cnn"), "net 'cnn': expected one of auto, mlp, small, conv",
                        ConfigError);
+}
+
+TEST_CASE("settings: limits that several settings share are checked before training") {
+  Settings s = valid();
+  s.clusters = 50;
+  s.restarts = 300;
+  CHECK(problems(s).find("consensus") != std::string::npos);
+  s.select = Select::confidence;
+  CHECK(problems(s) == "");
+  s.iterations = 1000000000;
+  CHECK(problems(s).find("2^32") != std::string::npos);
+  s = valid();
+  s.clusters = std::numeric_limits<Index>::max();
+  CHECK(problems(s).find("at most the 100 rows") != std::string::npos);
+  s = valid();
+  s.penalty = std::numeric_limits<double>::infinity();
+  s.temperature = std::numeric_limits<double>::quiet_NaN();
+  CHECK(problems(s).find("penalty") != std::string::npos);
+  CHECK(problems(s).find("temperature") != std::string::npos);
 }

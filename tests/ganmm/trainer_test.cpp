@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 using namespace ganmm;
 
@@ -37,7 +38,9 @@ Run train(const Settings& settings, const io::Dataset& data, int threads,
   Trainer trainer(resolved, data.values, data.rows, data.item, initial, lanes);
   Run run;
   run.outcome = trainer.run(callbacks);
-  run.model = trainer.extract(0, resolved.restarts);
+  std::vector<Index> all(static_cast<std::size_t>(resolved.restarts));
+  std::iota(all.begin(), all.end(), 0);
+  run.model = trainer.extract(all);
   return run;
 }
 
@@ -210,6 +213,27 @@ TEST_CASE("trainer: an empty component is restarted on half of the largest and k
   CHECK(restarts == 0);
 }
 
+TEST_CASE("trainer: two empty components get halves that share no point") {
+  const auto data = test::blobs(400, 2, 4);
+  Settings s = quick(4, 1);
+  s.init = InitialPartition::given;  // two components hold two blobs each, two hold none
+  auto initial = data.labels;
+  for (auto& label : initial) label /= 2;
+  s.pretrain = 200;
+  s.iterations = 1500;
+  s.check_every = 20;
+  s.learning_rate = 1e-3;
+  const Run run = train(s, data, 1, {}, initial);
+  CHECK(score(run.outcome.assignments, data.labels).ari > 0.95);
+}
+
+TEST_CASE("trainer: a run whose restarts all diverge ends with an error that says what to do") {
+  const auto data = test::blobs(60, 2, 3);
+  Settings s = quick(3, 2);
+  s.learning_rate = 1e30;
+  CHECK_THROWS_WITH_AS((void)train(s, data, 1), doctest::Contains("training diverged"), Error);
+}
+
 TEST_CASE("trainer: it stops when the labels have settled and says so") {
   const auto data = test::blobs(200, 2, 2);
   Settings s = quick(2, 1);
@@ -261,17 +285,18 @@ TEST_CASE("trainer: the faults of the published code are reproduced on request")
   Lanes lanes({}, MathMode::fp32, 1);
   const Settings resolved = s.resolved(data.rows, data.item);
   Trainer trainer(resolved, data.values, data.rows, data.item, {}, lanes);
-  const Model before = trainer.extract(0, 1);
+  const Model before = trainer.extract(std::vector<Index>{0});
   bool unbounded_in_pretraining = false;
   TrainerCallbacks callbacks;
   callbacks.progress = [&](Index iteration) {
     if (iteration != -1) return;
-    for (const float w : trainer.extract(0, 1).tensors.at("critic.0.weight").values) {
+    for (const float w :
+         trainer.extract(std::vector<Index>{0}).tensors.at("critic.0.weight").values) {
       unbounded_in_pretraining = unbounded_in_pretraining || std::abs(w) > 0.01f;
     }
   };
   (void)trainer.run(callbacks);
-  const Model after = trainer.extract(0, 1);
+  const Model after = trainer.extract(std::vector<Index>{0});
   CHECK(unbounded_in_pretraining);
   for (const float w : after.tensors.at("critic.0.weight").values) CHECK(std::abs(w) <= 0.01f);
   CHECK(after.tensors.at("classifier.1.weight").values ==

@@ -51,7 +51,7 @@ TEST_CASE("philox: the numbers of the purposes never change") {
   CHECK(static_cast<int>(Purpose::partition) == 8);
   CHECK(static_cast<int>(Purpose::kmeans) == 9);
   CHECK(static_cast<int>(Purpose::sample) == 10);
-  CHECK(static_cast<int>(Purpose::classifier_rows) == 11);
+  CHECK(static_cast<int>(Purpose::split) == 11);
 }
 
 TEST_CASE("philox: uniforms are the top 24 bits") {
