@@ -6,9 +6,11 @@ include(CheckLanguage)
 # A macro, because the language must be enabled in the scope of the root CMakeLists.txt.
 macro(ganmm_find_cuda out)
   if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+    file(GLOB ganmm_toolkits LIST_DIRECTORIES true /usr/local/cuda-*)
+    list(SORT ganmm_toolkits COMPARE NATURAL ORDER DESCENDING)
     find_program(GANMM_NVCC nvcc
       HINTS ENV CUDA_HOME ENV CUDA_PATH
-      PATHS /usr/local/cuda /opt/cuda
+      PATHS /usr/local/cuda /opt/cuda ${ganmm_toolkits}
       PATH_SUFFIXES bin
       DOC "nvcc, where it is not on the PATH")
     if(GANMM_NVCC)
@@ -20,7 +22,7 @@ macro(ganmm_find_cuda out)
     if(GANMM_NVCC)
       set(${out} "${GANMM_NVCC} cannot compile with this host compiler")
     else()
-      set(${out} "no nvcc on the PATH, in CUDA_HOME, CUDA_PATH, /usr/local/cuda or /opt/cuda")
+      set(${out} "no nvcc on the PATH, in CUDA_HOME, CUDA_PATH, /usr/local/cuda* or /opt/cuda")
     endif()
   else()
     ganmm_choose_architectures()

@@ -112,7 +112,7 @@ endif()
 ganmm_decide(OPENMP "OpenMP ${OpenMP_CXX_VERSION}" "${missing}"
   "Install a compiler with OpenMP (apt-get install g++)" OpenMP::OpenMP_CXX)
 
-ganmm_feature(ONEDNN "oneDNN multiplications and convolutions of the CPU backend")
+ganmm_feature(ONEDNN "oneDNN convolutions of the CPU backend")
 set(missing "")
 if(ganmm_want_ONEDNN)
   find_package(oneDNN 2.6 MODULE QUIET)

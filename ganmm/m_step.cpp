@@ -4,6 +4,7 @@
 #include "kernels/loss.h"
 #include "kernels/penalty.h"
 #include "kernels/random.h"
+#include "kernels/reduce.h"
 #include "nn/gradient_penalty.h"
 
 #include <algorithm>
@@ -67,7 +68,7 @@ void MStep::generator_step(Context& ctx, const Mixture& mixture, Index first, co
   mixture.generator.forward(ctx, generator, generator_, batch);
   kernels::axpby<float>(ctx, critic_.input().rows(0, batch), 1.0, generator_.output(), 0.0);
   mixture.critic.forward(ctx, critic, critic_, batch);
-  kernels::mean_score<float>(ctx, values(losses.generated, first, groups_),
+  kernels::group_mean<float>(ctx, values(losses.generated, first, groups_),
                              critic_.output().rows(0, batch));
   kernels::fill<float>(ctx, critic_.signal(critic_out).rows(0, batch),
                        -1.0 / static_cast<double>(batch));
@@ -120,9 +121,9 @@ void MStep::critic_step(Context& ctx, const Mixture& mixture, Index first, Index
   if (!clip) optimizer.clip = 0;
   kernels::optimizer_step<float>(ctx, params.slabs(), optimizer);
   if (step + 1 == batches) {
-    kernels::mean_score<float>(ctx, values(losses.real, first, groups_),
+    kernels::group_mean<float>(ctx, values(losses.real, first, groups_),
                                critic_.output().rows(0, batch));
-    kernels::mean_score<float>(ctx, values(losses.fake, first, groups_),
+    kernels::group_mean<float>(ctx, values(losses.fake, first, groups_),
                                critic_.output().rows(batch, batch));
   }
 }

@@ -1,5 +1,6 @@
 // The M-step of a range of components: one generator step, then the critic steps, for all groups of
-// the range at once. Nothing is allocated and nothing leaves the device.
+// the range at once. No arena is touched and nothing
+// leaves the device.
 #pragma once
 
 #include "ganmm/mixture.h"

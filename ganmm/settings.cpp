@@ -103,7 +103,10 @@ Settings Settings::resolved(Index rows, Shape item) const {
   if (s.noise == 0) s.noise = s.net == NetKind::conv ? 128 : 64;
   if (s.learning_rate == 0) s.learning_rate = s.objective == Objective::wgan_gp ? 2e-4 : 5e-5;
   if (s.classifier_learning_rate == 0) {
-    s.classifier_learning_rate = s.objective == Objective::wgan_gp ? 1e-3 : s.learning_rate;
+    // On images a classifier this quick tells the generators apart by their artefacts and locks the
+    // partition in.
+    const bool quick = s.objective == Objective::wgan_gp && s.net != NetKind::conv;
+    s.classifier_learning_rate = quick ? 1e-3 : s.learning_rate;
   }
 
   expect(rows <= kMaxRows, "data: expected at most ", kMaxRows, " rows, found ", rows);

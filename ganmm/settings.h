@@ -65,7 +65,7 @@ struct Settings {
   Index batch = 50;          // rows per critic batch
 
   Index classifier_steps = 1;           // cross-entropy steps per EM iteration
-  double classifier_learning_rate = 0;  // 0: 1e-3 (gp), as learning_rate (clip)
+  double classifier_learning_rate = 0;  // 0: 1e-3; clip and conv: as learning_rate
   double label_smoothing = 0;           // in [0, 1)
   double temperature = 1;               // of the posterior that draws foreign rows
   bool double_softmax = false;          // as published: softmax once more inside the loss

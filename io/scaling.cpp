@@ -124,13 +124,16 @@ std::string to_string(ScaleKind kind) {
   return found->first;
 }
 
+ScaleKind resolve_scale(const Dataset& data, ScaleKind kind) {
+  if (kind != ScaleKind::automatic) return kind;
+  return data.item.rank() == 3 ? ScaleKind::unit : ScaleKind::maxabs;
+}
+
 Scaling fit_scaling(const Dataset& data, ScaleKind kind) {
   const auto features = static_cast<std::size_t>(data.item.count());
   require<InputError>(data.rows > 0 && features > 0, "fit scaling to ", data.source,
                       ": expected rows and features, found none");
-  if (kind == ScaleKind::automatic) {
-    kind = data.item.rank() == 3 ? ScaleKind::unit : ScaleKind::maxabs;
-  }
+  kind = resolve_scale(data, kind);
   if (kind == ScaleKind::none) return {{0.0}, {1.0}};
   if (kind == ScaleKind::unit) return fit_unit(data);
   return fit_columns(data, features, kind);

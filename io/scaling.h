@@ -25,13 +25,16 @@ enum class ScaleKind { automatic, none, standard, maxabs, minmax, unit };
 ScaleKind parse_scale(const std::string& name);
 std::string to_string(ScaleKind kind);
 
+// What `automatic` stands for with this data; every other kind is itself.
+ScaleKind resolve_scale(const Dataset& data, ScaleKind kind);
+
 // One entry per feature, or one entry that holds for all.
 struct Scaling {
   std::vector<double> offset;
   std::vector<double> factor;
 };
 
-// Throws InputError when the data has no rows.
+// `kind` as resolve_scale says. Throws InputError when the data has no rows.
 Scaling fit_scaling(const Dataset& data, ScaleKind kind);
 
 // values: rows x features, in place. Throws ShapeError when the sizes do not fit each other;

@@ -34,11 +34,12 @@ template <class T>
 void activation_backward(Context& ctx, GroupView<T> d_x, GroupView<const T> d_y,
                          GroupView<const T> y, Activation activation);
 
-// The second-order term of a smooth activation in the penalty gradient (docs/architecture.md):
+// The second-order term of a smooth activation in the penalty gradient (nn/gradient_penalty.h):
 // r_x = phi' * r_y + phi'' * s * h, where u = phi' * h is the backward signal at z and
 // t = phi' * s the tangent at y. r_y may be empty (data == nullptr): taken as zero.
 // Where phi' is exactly 0 the second term is 0. Shapes equal. r_x may alias r_y.
-// Source: performance note on smooth activations, derived by differentiating u = phi'(z) h.
+// Derived: d/dz of the part phi'(z) s h of the tangent, with s and h held fixed, is phi'' s h; the
+// signal r_y from above reaches z through phi'. From y, u and t: phi'' s h = (phi''/phi'^2) u t.
 template <class T>
 void activation_curvature(Context& ctx, GroupView<T> r_x, GroupView<const T> r_y,
                           GroupView<const T> y, GroupView<const T> u, GroupView<const T> t,

@@ -15,6 +15,7 @@
 #include "kernels/optim.h"
 #include "kernels/penalty.h"
 #include "kernels/random.h"
+#include "kernels/reduce.h"
 #include "kernels/select.h"
 
 namespace ganmm::kernels::cpu {
@@ -93,8 +94,6 @@ void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<T> d_gamma, ParamVie
 template <class T>
 void wasserstein_signal(Context& ctx, GroupView<T> d_score, Index real, Index fake);
 template <class T>
-void mean_score(Context& ctx, ParamView<T> out, GroupView<const T> score);
-template <class T>
 void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
                    GroupView<const T> logits, const std::int32_t* label,
                    const CrossEntropySettings& settings);
@@ -118,6 +117,14 @@ template <class T>
 void fill_uniform(Context& ctx, GroupView<T> y, double low, double high, const RandomKey& key);
 template <class T>
 void fill_normal(Context& ctx, GroupView<T> y, double mean, double deviation, const RandomKey& key);
+
+// reduce
+template <class T>
+void group_mean(Context& ctx, ParamView<T> out, GroupView<const T> x);
+template <class T>
+void row_sums(Context& ctx, GroupView<T> out, GroupView<const T> x);
+template <class T>
+void row_squared_norms(Context& ctx, GroupView<T> out, GroupView<const T> x);
 
 // select
 template <class T>

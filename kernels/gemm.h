@@ -45,7 +45,8 @@ struct Epilogue {
   Activation activation;
 };
 
-// c[n] (=|+=) op(a[n]) op(b[n]), then the epilogue (only with overwrite).
+// c[n] (=|+=) op(a[n]) op(b[n]), then the epilogue. With Write::accumulate an epilogue other than
+// the empty one is refused.
 // Shapes   c m x k, op(a) m x l, op(b) l x k, equal groups. l = 0 gives zeros (or bias).
 // Aliasing none.
 // Throws   ShapeError.

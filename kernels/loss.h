@@ -12,11 +12,6 @@ namespace ganmm::kernels {
 template <class T>
 void wasserstein_signal(Context& ctx, GroupView<T> d_score, Index real, Index fake);
 
-// mean f over the rows of a view: out[n] = sum_b score[n,b] / B. Shapes score [N][B][1], out
-// [N][1].
-template <class T>
-void mean_score(Context& ctx, ParamView<T> out, GroupView<const T> score);
-
 struct CrossEntropySettings {
   // The published code applies softmax to the network's softmax output once more inside the loss;
   // true reproduces that.

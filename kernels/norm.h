@@ -25,7 +25,8 @@ struct NormSettings {
   Index stat_batch = 0;  // batch norm: items per statistics batch; must divide the batch
 };
 
-// Number of (mean, 1/sigma) pairs per group that forward stores for a batch.
+// Number of (mean, 1/sigma) pairs per group that forward stores for a batch. Their order is
+// [statistics batch][channel] for batch norm and [item] for layer norm.
 Index norm_statistics(const NormSettings& settings, Index batch, Index channels);
 
 // z from x. Shapes x, z [N][B][...][C]; gamma, beta [N][C];

@@ -22,7 +22,7 @@ struct ParamSlabs {
   T* value = nullptr;
   T* grad = nullptr;
   T* state1 = nullptr;           // Adam: first moment. RMSProp: mean square
-  T* state2 = nullptr;           // Adam: second moment. RMSProp: unused
+  T* state2 = nullptr;           // Adam: second moment. RMSProp: unused, may be null
   std::int32_t* step = nullptr;  // [all groups] updates done so far, advanced by the call
   const std::vector<TensorSlot>* slots = nullptr;
   Index first_group = 0;
@@ -44,6 +44,7 @@ struct OptimizerSettings {
 //   p -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps), t the group's step, from 1.
 // RMSProp (TensorFlow 1's form): s = decay s + (1-decay) g^2, s starts at 1;
 //   p -= lr * g / sqrt(s + eps).
+// Gradients are left unchanged.
 template <class T>
 void optimizer_step(Context& ctx, const ParamSlabs<T>& slabs, const OptimizerSettings& settings);
 

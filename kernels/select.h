@@ -34,7 +34,7 @@ struct DrawSettings {
   Index batch = 50;     // rows per batch
   Index foreign = 0;    // of these, rows drawn from other components by posterior
   Index first_row = 0;  // data row of pool row 0
-  RandomKey key;        // Purpose::real_rows
+  RandomKey key;        // Purpose::real_rows; groups are numbered absolutely: first_group stays 0
 };
 
 // Draws data row numbers for network groups [first_group, first_group + groups):
@@ -42,10 +42,11 @@ struct DrawSettings {
 //   row [groups][batches][batch]; in each batch the first batch - foreign rows are uniform draws
 //   with replacement from the component's own rows, the others draws with replacement from the
 //   rest of the pool with probability proportional to the component's posterior there.
-// A component that owns nothing draws its own part like its foreign part; if the posterior is 0
-// everywhere, uniformly from the pool. Posteriors enter as integers floor(p * 2^24 + 0.5), so that
-// sums are exact and the draw does not depend on the order of summation. Workspace
-// draw_workspace(rows) bytes of scratch.
+// A component that owns nothing draws its own part like its foreign part. Where the component's
+// posterior is 0 in the rest of the pool, or there are no posteriors, foreign rows are uniform
+// draws from the whole pool, its own rows included.
+// Posteriors enter as integers floor(p * 2^24 + 0.5): sums are exact in any order.
+// Workspace: draw_workspace(ctx, groups, rows) bytes of scratch.
 void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
                const PoolView& pool, const std::int32_t* member, const std::int32_t* begin,
                const DrawSettings& settings);

@@ -1,32 +1,25 @@
 // Transposed convolution: the adjoint of the convolution that maps this layer's output to its
 // input, so forward and backward swap the ops of kernels/conv.h.
 #include "kernels/conv.h"
-#include "kernels/elementwise.h"
 #include "nn/layers.h"
+#include "nn/linear_layer.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace ganmm::nn {
 namespace {
 
 template <class T>
-class Deconv final : public Layer<T> {
+class Deconv final : public LinearLayer<T> {
  public:
   // `geometry` is that of the adjoint convolution: its input is this layer's output.
   Deconv(const kernels::ConvGeometry& geometry, kernels::Activation activation, bool bias)
-      : Layer<T>(geometry.output(), geometry.input(), activation), geometry_(geometry),
-        bias_(bias) {}
+      : LinearLayer<T>(geometry.output(), geometry.input(), activation, bias), geometry_(geometry) {
+  }
 
   void declare(ParamLayout& layout, const std::string& prefix) override {
-    // As for convolution, with fan_in divided by stride^2.
-    const double taps = static_cast<double>(geometry_.kernel * geometry_.kernel);
-    const double fan_in = taps * static_cast<double>(geometry_.out_c) /
-                          static_cast<double>(geometry_.stride * geometry_.stride);
-    const double fan_out = taps * static_cast<double>(geometry_.in_c);
-    const double bound = std::sqrt(3.0) * std::sqrt(4.0 / (fan_in + fan_out));
-    weight_ = layout.add({prefix + ".weight", geometry_.filter(), {Init::Kind::uniform, bound}});
-    if (bias_) bias_number_ = layout.add({prefix + ".bias", {geometry_.in_c}, {}});
+    this->declare_tensors(layout, prefix, geometry_.filter(), convolution_bound(geometry_),
+                          geometry_.in_c);
   }
   Index workspace(const Context& ctx, Index groups, Index batch) const override {
     return kernels::conv_workspace<T>(ctx, groups, batch, geometry_);
@@ -35,29 +28,25 @@ class Deconv final : public Layer<T> {
  private:
   void map_forward(Context& ctx, const ParamRange<T>& params, const Site<T>& site,
                    kernels::Activation activation) const override {
-    kernels::Epilogue<T> epilogue;
-    if (bias_) epilogue.bias = params.value(bias_number_);
-    epilogue.activation = activation;
-    kernels::conv_backward_data<T>(ctx, site.y, site.x, params.value(weight_), geometry_, epilogue);
+    kernels::conv_backward_data<T>(ctx, site.y, site.x, this->weight(params), geometry_,
+                                   this->epilogue(params, activation));
   }
   void map_adjoint(Context& ctx, const ParamRange<T>& params, const Site<T>&, GroupView<T> d_x,
                    GroupView<const T> u) const override {
-    kernels::conv_forward<T>(ctx, d_x, u, params.value(weight_), geometry_);
+    kernels::conv_forward<T>(ctx, d_x, u, this->weight(params), geometry_);
   }
   void map_parameters(Context& ctx, const ParamRange<T>& params, const Site<T>&,
                       GroupView<const T> x, GroupView<const T> u, bool with_bias,
                       Write write) const override {
-    kernels::conv_backward_weights<T>(ctx, params.grad(weight_), u, x, geometry_, write);
-    if (bias_ && with_bias) kernels::bias_grad<T>(ctx, params.grad(bias_number_), u, write);
+    kernels::conv_backward_weights<T>(ctx, this->weight_gradient(params), u, x, geometry_, write);
+    if (with_bias) this->bias_gradient(ctx, params, u, write);
   }
   void map_tangent(Context& ctx, const ParamRange<T>& params, const Site<T>&, GroupView<T> t_z,
                    GroupView<const T> t_x) const override {
-    kernels::conv_backward_data<T>(ctx, t_z, t_x, params.value(weight_), geometry_);
+    kernels::conv_backward_data<T>(ctx, t_z, t_x, this->weight(params), geometry_);
   }
 
   kernels::ConvGeometry geometry_;
-  bool bias_;
-  int weight_ = -1, bias_number_ = -1;
 };
 
 }  // namespace

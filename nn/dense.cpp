@@ -1,7 +1,7 @@
 // Dense layer: z = x W + b, W [in][out]. Items of any shape are read as rows of `in` features.
-#include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "nn/layers.h"
+#include "nn/linear_layer.h"
 
 #include <cmath>
 
@@ -12,50 +12,42 @@ using kernels::matrix;
 using kernels::Transpose;
 
 template <class T>
-class Dense final : public Layer<T> {
+class Dense final : public LinearLayer<T> {
  public:
   Dense(Shape input, Shape output, kernels::Activation activation, bool bias)
-      : Layer<T>(input, output, activation), bias_(bias) {}
+      : LinearLayer<T>(input, output, activation, bias) {}
 
   void declare(ParamLayout& layout, const std::string& prefix) override {
     const Index in = this->input().count(), out = this->output().count();
     // Glorot & Bengio 2010: variance 2 / (in + out), as a uniform.
     const double bound = std::sqrt(6.0 / static_cast<double>(in + out));
-    weight_ = layout.add({prefix + ".weight", {in, out}, {Init::Kind::uniform, bound}});
-    if (bias_) bias_number_ = layout.add({prefix + ".bias", {out}, {}});
+    this->declare_tensors(layout, prefix, {in, out}, bound, out);
   }
 
  private:
   void map_forward(Context& ctx, const ParamRange<T>& params, const Site<T>& site,
                    kernels::Activation activation) const override {
-    kernels::Epilogue<T> epilogue;
-    if (bias_) epilogue.bias = params.value(bias_number_);
-    epilogue.activation = activation;
     kernels::gemm<T>(ctx, matrix(site.y), matrix(site.x), Transpose::no,
-                     matrix(params.value(weight_)), Transpose::no, Write::overwrite, epilogue);
+                     matrix(this->weight(params)), Transpose::no, Write::overwrite,
+                     this->epilogue(params, activation));
   }
   void map_adjoint(Context& ctx, const ParamRange<T>& params, const Site<T>&, GroupView<T> d_x,
                    GroupView<const T> u) const override {
-    kernels::gemm<T>(ctx, matrix(d_x), matrix(u), Transpose::no, matrix(params.value(weight_)),
+    kernels::gemm<T>(ctx, matrix(d_x), matrix(u), Transpose::no, matrix(this->weight(params)),
                      Transpose::yes, Write::overwrite);
   }
   void map_parameters(Context& ctx, const ParamRange<T>& params, const Site<T>&,
                       GroupView<const T> x, GroupView<const T> u, bool with_bias,
                       Write write) const override {
-    kernels::gemm<T>(ctx, matrix(params.grad(weight_)), matrix(x), Transpose::yes, matrix(u),
-                     Transpose::no, write);
-    if (bias_ && with_bias) {
-      kernels::bias_grad<T>(ctx, params.grad(bias_number_), u.reshaped({u.features()}), write);
-    }
+    kernels::gemm<T>(ctx, matrix(this->weight_gradient(params)), matrix(x), Transpose::yes,
+                     matrix(u), Transpose::no, write);
+    if (with_bias) this->bias_gradient(ctx, params, u.reshaped({u.features()}), write);
   }
   void map_tangent(Context& ctx, const ParamRange<T>& params, const Site<T>&, GroupView<T> t_z,
                    GroupView<const T> t_x) const override {
-    kernels::gemm<T>(ctx, matrix(t_z), matrix(t_x), Transpose::no, matrix(params.value(weight_)),
+    kernels::gemm<T>(ctx, matrix(t_z), matrix(t_x), Transpose::no, matrix(this->weight(params)),
                      Transpose::no, Write::overwrite);
   }
-
-  bool bias_;
-  int weight_ = -1, bias_number_ = -1;
 };
 
 }  // namespace

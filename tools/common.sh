@@ -6,12 +6,15 @@ if command -v ccache >/dev/null; then
   export CMAKE_CXX_COMPILER_LAUNCHER=ccache CMAKE_CUDA_COMPILER_LAUNCHER=ccache
 fi
 
+# Looks where cmake/GanmmFindCuda.cmake does.
 have_nvcc() {
-  [[ -n ${CUDACXX:-} || -x ${CUDA_HOME:-/usr/local/cuda}/bin/nvcc ]] || command -v nvcc >/dev/null
-}
-
-have_gpu() {
-  command -v nvidia-smi >/dev/null && nvidia-smi --list-gpus 2>/dev/null | grep -q '^GPU'
+  [[ -n ${CUDACXX:-} ]] && return
+  command -v nvcc >/dev/null && return
+  local toolkit
+  for toolkit in "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda* /opt/cuda; do
+    [[ -n $toolkit && -x $toolkit/bin/nvcc ]] && return
+  done
+  return 1
 }
 
 # logged FILE COMMAND...: keeps the output in FILE and shows its end only if the command fails.

@@ -22,6 +22,18 @@ std::vector<std::int32_t> load_initial(const std::string& path, Index rows, Inde
   return initial;
 }
 
+// The generators of conv nets end in a sigmoid.
+void require_pixels(const io::Dataset& data, io::ScaleKind scale) {
+  const auto [low, high] = std::minmax_element(data.values.begin(), data.values.end());
+  const bool fits = scale == io::ScaleKind::minmax || (scale == io::ScaleKind::unit && *low >= 0) ||
+                    (scale == io::ScaleKind::none && *low >= 0 && *high <= 1);
+  require<ConfigError>(fits, "net conv with scale ", io::to_string(scale),
+                       ": expected values that this scale brings into 0 to 1, all that its "
+                       "generators can make, found ",
+                       *low, " to ", *high, " in ", data.source,
+                       "; use --scale minmax, for values from 0 on also unit");
+}
+
 }  // namespace
 
 template <class T>
@@ -89,6 +101,7 @@ void FitArguments::add_networks(CLI::App& app) {
               "conv");
   add(app, "--width", &Settings::width, "conv: channels of the first convolution");
   add(app, "--hidden", &Settings::hidden, "mlp: units of the hidden layer");
+  hidden_ = app.get_option("--hidden");
   add(app, "--noise", &Settings::noise, "inputs of a generator; 0: 64 (mlp, small), 128 (conv)");
   add_spelled(app, "--objective", &Settings::objective, parse_objective,
               "wgan-gp (gradient penalty, Adam) or wgan-clip (clipped weights, RMSProp)");
@@ -114,7 +127,7 @@ void FitArguments::add_training(CLI::App& app) {
       "of critics and generators; 0: 2e-4 (wgan-gp), 5e-5 (wgan-clip)");
   add(app, "--classifier-steps", &Settings::classifier_steps, "classifier steps per EM iteration");
   add(app, "--classifier-learning-rate", &Settings::classifier_learning_rate,
-      "0: 1e-3 (wgan-gp), as --learning-rate (wgan-clip)");
+      "0: 1e-3; wgan-clip and conv: as --learning-rate");
   add(app, "--label-smoothing", &Settings::label_smoothing,
       "share of the classifier's targets spread over all clusters, below 1");
   add(app, "--temperature", &Settings::temperature,
@@ -130,7 +143,7 @@ void FitArguments::add_training(CLI::App& app) {
 }
 
 void FitArguments::add_output(CLI::App& app) {
-  device_.add_to(app);
+  device.add_to(app);
   app.add_option("--out", out, "run folder, created if need be")
       ->type_name("DIR")
       ->capture_default_str();
@@ -149,12 +162,17 @@ FitOptions FitArguments::options(const io::Dataset& dataset) const {
   } else if (init_ != to_string(InitialPartition::random)) {
     settings.init = InitialPartition::given;
   }
-  options.scale = io::parse_scale(scale_);
-  options.device = device_.device();
-  options.math = device_.math_mode();
-  options.threads = device_.threads;
+  options.scale = io::resolve_scale(dataset, io::parse_scale(scale_));
+  options.device = device.device();
+  options.math = device.math_mode();
+  options.threads = device.threads;
 
+  require<ConfigError>(settings.net != NetKind::small || hidden_->count() == 0,
+                       "net small: expected no --hidden, found ", settings.hidden,
+                       "; small is the mlp with 32 hidden units; use --net mlp --hidden ",
+                       settings.hidden);
   const Settings resolved = settings.resolved(dataset.rows, dataset.item);
+  if (resolved.net == NetKind::conv) require_pixels(dataset, options.scale);
   if (settings.init == InitialPartition::given) {
     options.initial = load_initial(init_, dataset.rows, resolved.clusters);
   }
@@ -163,7 +181,6 @@ FitOptions FitArguments::options(const io::Dataset& dataset) const {
                       dataset.source, ": expected classes, at most ",
                       kMaxConfusionCells / resolved.clusters, " with ", resolved.clusters,
                       " clusters, found ", labels, " different ones; name another column or file");
-  const Context available(options.device, options.math);
   return options;
 }
 

@@ -9,6 +9,10 @@
 #include <string>
 #include <vector>
 
+namespace CLI {
+class Option;
+}
+
 namespace ganmm::tools {
 
 class FitArguments {
@@ -17,11 +21,12 @@ class FitArguments {
   FitArguments(const FitArguments&) = delete;  // the command line holds references to it
   FitArguments& operator=(const FitArguments&) = delete;
 
-  // What `fit` is to do with this data. Everything that can be checked before training is checked:
-  // throws ConfigError, InputError, and UnsupportedError for a backend that is not there.
+  // What `fit` is to do with this data, the scale resolved. Everything that can be checked before
+  // training is checked: throws ConfigError and InputError.
   FitOptions options(const io::Dataset& data) const;
 
   DataArguments data;
+  DeviceArguments device;
   std::string out = "ganmm-run";
   bool quiet = false;
   bool json = false;
@@ -43,7 +48,7 @@ class FitArguments {
   std::string scale_ = "auto";
   std::string init_;
   std::string compat_;
-  DeviceArguments device_;
+  const CLI::Option* hidden_ = nullptr;
 };
 
 }  // namespace ganmm::tools

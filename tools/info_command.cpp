@@ -29,14 +29,6 @@ constexpr std::array kFeatures{
     Feature{"libpng", GANMM_HAVE_PNG, "GANMM_PNG", "no sample images"},
 };
 
-const char* instruction_set() {
-#if defined(__x86_64__) && defined(__GNUC__)
-  if (__builtin_cpu_supports("avx512f")) return "AVX-512";
-  if (__builtin_cpu_supports("avx2")) return "AVX2";
-#endif
-  return "baseline";
-}
-
 const char* compiler() {
 #if defined(__clang__)
   return "Clang " __clang_version__;
@@ -59,7 +51,7 @@ Json info_json(const CudaStatus& cuda) {
   }
   return {{"version", GANMM_VERSION},
           {"build", {{"compiler", compiler()}, {"type", GANMM_BUILD_TYPE}, {"features", features}}},
-          {"cpu", {{"instructions", instruction_set()}, {"threads", hardware_threads()}}},
+          {"cpu", {{"instructions", cpu_instruction_set()}, {"threads", hardware_threads()}}},
           {"cuda",
            {{"built", cuda.built},
             {"devices", devices},
@@ -99,7 +91,7 @@ int run_info(bool json) {
     return 0;
   }
   std::cout << "ganmm     " GANMM_VERSION ", " GANMM_BUILD_TYPE ", " << compiler() << '\n'
-            << "CPU       " << instruction_set() << ", " << hardware_threads() << " threads\n";
+            << "CPU       " << cpu_instruction_set() << ", " << hardware_threads() << " threads\n";
   for (const Feature& feature : kFeatures) {
     std::cout << std::left << std::setw(10) << feature.name;
     if (feature.on) {

@@ -1,8 +1,11 @@
 #include "tools/options.h"
 
-#include "kernels/core/error.h"
+#include "kernels/core/context.h"
+#include "tools/metrics_json.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <nlohmann/json.hpp>
 
 namespace ganmm::tools {
 
@@ -47,10 +50,30 @@ MathMode DeviceArguments::math_mode() const {
   return MathMode::fp32;
 }
 
-void require_items(const Shape& expected, const io::Dataset& data, const std::string& model_path) {
-  require<InputError>(data.item == expected, "predict ", data.source, " with model ", model_path,
-                      ": expected rows of ", to_string(expected), " features, found ",
-                      to_string(data.item), "; use data with the columns the model was trained on");
+void DeviceArguments::require_available(const std::string& command) const {
+  try {
+    const Context available(device(), math_mode());
+  } catch (const UnsupportedError& error) {
+    throw ConfigError(error.what());  // the user asked for it on the command line
+  }
+  require<ConfigError>(device().kind == DeviceKind::cpu, command, " on ", to_string(device()),
+                       ": expected a backend that can run whole networks, which the CUDA backend "
+                       "of this version cannot yet; use --backend cpu");
+}
+
+void require_fit(const Model& model, const io::Dataset& data, const std::string& model_path) {
+  const std::string what = message("predict ", data.source, " with model ", model_path);
+  require<InputError>(data.item == model.item, what, ": expected rows of ", to_string(model.item),
+                      " features, found ", to_string(data.item),
+                      "; use data with the columns the model was trained on");
+  const std::size_t known = std::min(model.columns.size(), data.columns.size());
+  for (std::size_t i = 0; i < known; ++i) {
+    // As JSON, since bytes that are not UTF-8 were replaced when the model was written.
+    const std::string expected = to_line(model.columns[i]), found = to_line(data.columns[i]);
+    require<InputError>(expected == found, what, ": expected feature ", i + 1,
+                        " (counted from 1) to be ", expected, ", found ", found,
+                        "; put the columns in the order that the model was trained on");
+  }
 }
 
 }  // namespace ganmm::tools

@@ -1,6 +1,7 @@
 // Options that several commands have.
 #pragma once
 
+#include "ganmm/model.h"
 #include "io/dataset.h"
 #include "kernels/core/device.h"
 #include "kernels/core/math_mode.h"
@@ -29,9 +30,13 @@ struct DeviceArguments {
   void add_to(CLI::App& app);
   Device device() const;
   MathMode math_mode() const;
+  // Throws ConfigError unless this build on this machine can run `command` as asked: the device is
+  // there, its backend has the arithmetic and every op that the command needs.
+  void require_available(const std::string& command) const;
 };
 
-// Throws InputError that names both sides unless the data has the model's items.
-void require_items(const Shape& expected, const io::Dataset& data, const std::string& model_path);
+// Throws InputError that names both sides unless the data has the model's items and, where both
+// know names, its columns in the same order.
+void require_fit(const Model& model, const io::Dataset& data, const std::string& model_path);
 
 }  // namespace ganmm::tools

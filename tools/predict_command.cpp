@@ -26,9 +26,10 @@ struct PredictArguments {
 };
 
 int run_predict(const PredictArguments& arguments) {
+  arguments.device.require_available("predict");
   const Model model = load_model(arguments.model);
   io::Dataset data = io::load_dataset(arguments.data.path, arguments.data.load);
-  require_items(model.item, data, arguments.model);
+  require_fit(model, data, arguments.model);
   io::apply(model.scaling, data.values, data.item.count());
   Lanes lanes(arguments.device.device(), arguments.device.math_mode(), arguments.device.threads);
   io::require_writable_folder(arguments.out);

@@ -39,7 +39,7 @@ Index Arena::request_bytes(std::string name, Index bytes) {
   require<ShapeError>(!reserved(), "memory request '", name, "' of ", bytes,
                       " bytes after the arena was reserved: expected all requests while planning");
   const Index offset = bytes_;
-  bytes_ += aligned_bytes<std::byte>(bytes);
+  bytes_ = checked_add(bytes_, aligned_bytes<std::byte>(bytes));
   requests_.push_back({std::move(name), bytes});
   return offset;
 }
@@ -85,12 +85,12 @@ void Scratch::reserve() {
 }
 
 std::byte* Scratch::take(Index bytes) {
-  const Index size = aligned_bytes<std::byte>(bytes);
-  require<ShapeError>(used_ + size <= bytes_ && slab_ != nullptr, "scratch memory: ", used_ + size,
+  const Index used = checked_add(used_, aligned_bytes<std::byte>(bytes));
+  require<ShapeError>(used <= bytes_ && slab_ != nullptr, "scratch memory: ", used,
                       " bytes needed, ", slab_ == nullptr ? 0 : bytes_,
                       " reserved; the op's workspace was not announced while planning");
   std::byte* piece = slab_->data() + used_;
-  used_ += size;
+  used_ = used;
   return piece;
 }
 

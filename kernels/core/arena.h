@@ -141,7 +141,7 @@ class Scratch {
 template <class T>
 Index aligned_bytes(Index count) {
   const Index bytes = checked_multiply(count, static_cast<Index>(sizeof(T)));
-  return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
+  return checked_add(bytes, kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
 }
 
 }  // namespace ganmm

@@ -18,7 +18,16 @@ class BackendState {
   virtual void synchronize() = 0;
 };
 
+// What an Event holds for its backend: a mark in a stream. Defined by the backend.
+class BackendEvent {
+ public:
+  virtual ~BackendEvent() = default;
+  virtual void synchronize() = 0;
+};
+
 namespace kernels::cpu {
+enum class Isa;  // kernels/cpu/isa.h
+Isa best_isa();
 void* allocate(std::size_t bytes);  // 256-byte aligned, not cleared; throws OutOfMemoryError
 void release(void* memory) noexcept;
 }  // namespace kernels::cpu
@@ -34,6 +43,10 @@ void copy_to_host(BackendState& state, void* target, const void* source, std::si
 void copy_on_device(BackendState& state, void* target, const void* source, std::size_t bytes);
 void clear(BackendState& state, void* target, std::size_t bytes);
 void clear_now(Device device, void* target, std::size_t bytes);  // waits until it is done
+std::unique_ptr<BackendEvent> make_event(BackendState& state);   // on the state's device
+void record(BackendEvent& event, BackendState& state);           // of the same device
+void wait(BackendState& state, BackendEvent& event);             // the stream does, not the host
+double elapsed_ms(BackendEvent& start, BackendEvent& end);       // waits for both
 }  // namespace kernels::cuda
 
 }  // namespace ganmm

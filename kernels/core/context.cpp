@@ -11,11 +11,8 @@ Context::Context(Device device, MathMode math) : device_(device), math_(math), s
                               "choose --math fp32 or --backend cuda");
   } else {
     state_ = kernels::cuda::make_state(device, math);
+    stream_.state_ = state_.get();
   }
-}
-
-void Context::synchronize() {
-  if (!on_cpu()) state_->synchronize();
 }
 
 void Context::copy_to_device(void* target, const void* source, std::size_t bytes) {

@@ -1,8 +1,9 @@
 // Where and how work runs: device, stream and library handles, arithmetic, scratch memory.
 //
 // A Context is the first argument of every op and belongs to one host thread at a time. Work is
-// ordered on its stream; an op allocates nothing, does not wait for the device and leaves no
-// unjoined side stream, unless its header says so.
+// ordered on its stream; an op takes temporary memory from scratch alone, does not wait for the
+// device and leaves no unjoined side stream, unless its header says so. The one exception are
+// convolutions by oneDNN on the CPU, which make small host objects (kernels/cpu/onednn.h).
 //
 // On the CPU an op runs on the calling thread. Concurrency is over groups: the driver hands groups
 // to lanes (kernels/core/lanes.h), so results cannot depend on the number of threads.
@@ -12,6 +13,7 @@
 #include "kernels/core/backend.h"
 #include "kernels/core/device.h"
 #include "kernels/core/math_mode.h"
+#include "kernels/core/stream.h"
 
 #include <memory>
 
@@ -25,9 +27,10 @@ class Context {
   bool on_cpu() const { return device_.kind == DeviceKind::cpu; }
   MathMode math() const { return math_; }
   Scratch& scratch() { return scratch_; }
+  Stream& stream() { return stream_; }
   BackendState& backend() { return *state_; }  // CUDA only
 
-  void synchronize();  // waits until all work handed to this context is done
+  void synchronize() { stream_.synchronize(); }  // waits until all work handed over is done
 
   // Byte copies between this context's device and the host. copy_to_host waits for its result.
   void copy_to_device(void* target, const void* source, std::size_t bytes);
@@ -39,6 +42,7 @@ class Context {
   Device device_;
   MathMode math_;
   std::unique_ptr<BackendState> state_;
+  Stream stream_;
   Scratch scratch_;
 };
 

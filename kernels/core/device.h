@@ -17,6 +17,9 @@ struct Device {
 
 std::string to_string(Device device);  // "cpu", "cuda:0"
 
+// The widest vector instructions that the CPU backend uses here: "baseline", "AVX2" or "AVX-512".
+std::string cpu_instruction_set();
+
 // What one CUDA device says of itself.
 struct DeviceProperties {
   std::string name;

@@ -2,6 +2,14 @@
 
 namespace ganmm {
 
+Index checked_add(Index a, Index b) {
+  Index sum = 0;
+  const bool overflow = __builtin_add_overflow(a, b, &sum);
+  require<ShapeError>(a >= 0 && b >= 0 && !overflow, "size ", a, " + ", b,
+                      ": expected a sum of two sizes that fits 63 bits");
+  return sum;
+}
+
 Index checked_multiply(Index a, Index b) {
   Index product = 0;
   const bool overflow = __builtin_mul_overflow(a, b, &product);

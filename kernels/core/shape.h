@@ -12,6 +12,9 @@ namespace ganmm {
 
 using Index = std::int64_t;
 
+// a + b; throws ShapeError when the sum does not fit 63 bits. Both terms must be >= 0.
+Index checked_add(Index a, Index b);
+
 // a * b; throws ShapeError when the product does not fit 63 bits. Both factors must be >= 0.
 Index checked_multiply(Index a, Index b);
 

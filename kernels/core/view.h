@@ -28,9 +28,11 @@ struct GroupView {
       : data(data_), groups(groups_), batch(batch_), item(item_), group_stride(group_stride_),
         batch_stride(batch_stride_) {}
 
-  operator GroupView<const T>() const requires(!std::is_const_v<T>) {
-    return {data, groups, batch, item, group_stride, batch_stride};
-  }
+  template <class U>
+  requires std::is_same_v<const U, T>
+  GroupView(const GroupView<U>& view)  // a view to read from a view to write
+      : data(view.data), groups(view.groups), batch(view.batch), item(view.item),
+        group_stride(view.group_stride), batch_stride(view.batch_stride) {}
 
   Index features() const { return item.count(); }
   T* row(Index group, Index b) const { return data + group * group_stride + b * batch_stride; }
@@ -80,9 +82,9 @@ struct ParamView {
   ParamView(T* data_, Index groups_, Shape shape_, Index group_stride_)
       : data(data_), groups(groups_), shape(shape_), group_stride(group_stride_) {}
 
-  operator ParamView<const T>() const requires(!std::is_const_v<T>) {
-    return {data, groups, shape, group_stride};
-  }
+  template <class U>
+  requires std::is_same_v<const U, T> ParamView(const ParamView<U>& view)
+      : data(view.data), groups(view.groups), shape(view.shape), group_stride(view.group_stride) {}
 
   T* group(Index g) const { return data + g * group_stride; }
   Index count() const { return shape.count(); }

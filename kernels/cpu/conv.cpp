@@ -113,6 +113,46 @@ MatrixView<T> block(T* data, Index rows, Index cols) {
   return {data, 1, rows, cols, 0, cols};
 }
 
+// Items [first, first + count) of a group and their windows, a matrix in scratch.
+template <class T>
+struct Chunk {
+  Index group, first, count;
+  MatrixView<T> windows;
+
+  T* windows_of(Index i, const ConvGeometry& g) const {
+    return windows.data + i * positions(g) * window(g);
+  }
+  void unfold_items(const GroupView<const T>& x, const ConvGeometry& g) const {
+    for (Index i = 0; i < count; ++i) unfold(windows_of(i, g), x.row(group, first + i), g);
+  }
+};
+
+// body(chunk) for all items of all groups, in order.
+template <class T, class Body>
+void for_each_chunk(Context& ctx, Index groups, Index batch, const ConvGeometry& g, Body&& body) {
+  const Index most = chunk_items<T>(batch, g);
+  Scratch::Frame frame(ctx.scratch());
+  T* windows = frame.take<T>(most * positions(g) * window(g));
+  for (Index group = 0; group < groups; ++group) {
+    for (Index first = 0; first < batch; first += most) {
+      const Index count = std::min(most, batch - first);
+      body(Chunk<T>{group, first, count, block(windows, count * positions(g), window(g))});
+    }
+  }
+}
+
+// The filter of a group as a matrix of taps x output channels.
+template <class T>
+MatrixView<T> filter_of(const ParamView<T>& filter, Index group, const ConvGeometry& g) {
+  return block(filter.group(group), window(g), g.out_c);
+}
+
+// The outputs of a chunk as a matrix of positions x output channels.
+template <class Out, class T>
+MatrixView<Out> outputs_of(const GroupView<Out>& y, const Chunk<T>& chunk, const ConvGeometry& g) {
+  return block(y.row(chunk.group, chunk.first), chunk.windows.rows, g.out_c);
+}
+
 // Bias and activation of `rows` pixels of `channels` values.
 template <class T>
 void finish(Context& ctx, T* data, Index rows, Index channels, const T* bias,
@@ -199,23 +239,12 @@ void conv_forward(Context& ctx, GroupView<T> y, GroupView<const T> x, ParamView<
     }
   }
 #endif
-  const Index chunk = chunk_items<T>(y.batch, geometry);
-  const Index rows = positions(geometry);
-  const Index taps = window(geometry);
-  Scratch::Frame frame(ctx.scratch());
-  T* windows = frame.take<T>(chunk * rows * taps);
-  for (Index g = 0; g < y.groups; ++g) {
-    const auto weights = block(filter.group(g), taps, geometry.out_c);
-    for (Index first = 0; first < y.batch; first += chunk) {
-      const Index count = std::min(chunk, y.batch - first);
-      for (Index i = 0; i < count; ++i) {
-        unfold(windows + i * rows * taps, x.row(g, first + i), geometry);
-      }
-      cpu::gemm<T>(ctx, block(y.row(g, first), count * rows, geometry.out_c),
-                   block<const T>(windows, count * rows, taps), Transpose::no, weights,
-                   Transpose::no, Write::overwrite, of_group(epilogue, g));
-    }
-  }
+  for_each_chunk<T>(ctx, y.groups, y.batch, geometry, [&](const Chunk<T>& chunk) {
+    chunk.unfold_items(x, geometry);
+    cpu::gemm<T>(ctx, outputs_of(y, chunk, geometry), chunk.windows, Transpose::no,
+                 filter_of(filter, chunk.group, geometry), Transpose::no, Write::overwrite,
+                 of_group(epilogue, chunk.group));
+  });
 }
 
 template <class T>
@@ -237,25 +266,15 @@ void conv_backward_data(Context& ctx, GroupView<T> d_x, GroupView<const T> d_y,
     }
   }
 #endif
-  const Index chunk = chunk_items<T>(d_x.batch, geometry);
-  const Index rows = positions(geometry);
-  const Index taps = window(geometry);
-  Scratch::Frame frame(ctx.scratch());
-  T* windows = frame.take<T>(chunk * rows * taps);
-  for (Index g = 0; g < d_x.groups; ++g) {
-    const auto weights = block(filter.group(g), taps, geometry.out_c);
-    for (Index first = 0; first < d_x.batch; first += chunk) {
-      const Index count = std::min(chunk, d_x.batch - first);
-      cpu::gemm<T>(ctx, block(windows, count * rows, taps),
-                   block(d_y.row(g, first), count * rows, geometry.out_c), Transpose::no, weights,
-                   Transpose::yes, Write::overwrite, {});
-      for (Index i = 0; i < count; ++i) {
-        T* item = d_x.row(g, first + i);
-        fold(item, windows + i * rows * taps, geometry);
-        finish(ctx, item, pixels, geometry.in_c, bias_of(epilogue, g), epilogue.activation);
-      }
+  for_each_chunk<T>(ctx, d_x.groups, d_x.batch, geometry, [&](const Chunk<T>& chunk) {
+    cpu::gemm<T>(ctx, chunk.windows, outputs_of(d_y, chunk, geometry), Transpose::no,
+                 filter_of(filter, chunk.group, geometry), Transpose::yes, Write::overwrite, {});
+    for (Index i = 0; i < chunk.count; ++i) {
+      T* item = d_x.row(chunk.group, chunk.first + i);
+      fold<T>(item, chunk.windows_of(i, geometry), geometry);
+      finish(ctx, item, pixels, geometry.in_c, bias_of(epilogue, chunk.group), epilogue.activation);
     }
-  }
+  });
 }
 
 template <class T>
@@ -278,24 +297,12 @@ void conv_backward_weights(Context& ctx, ParamView<T> d_filter, GroupView<const 
     }
   }
 #endif
-  const Index chunk = chunk_items<T>(d_y.batch, geometry);
-  const Index rows = positions(geometry);
-  const Index taps = window(geometry);
-  Scratch::Frame frame(ctx.scratch());
-  T* windows = frame.take<T>(chunk * rows * taps);
-  for (Index g = 0; g < d_filter.groups; ++g) {
-    const auto target = block(d_filter.group(g), taps, geometry.out_c);
-    Write how = write;
-    for (Index first = 0; first < d_y.batch; first += chunk) {
-      const Index count = std::min(chunk, d_y.batch - first);
-      for (Index i = 0; i < count; ++i) {
-        unfold(windows + i * rows * taps, x.row(g, first + i), geometry);
-      }
-      cpu::gemm<T>(ctx, target, block<const T>(windows, count * rows, taps), Transpose::yes,
-                   block(d_y.row(g, first), count * rows, geometry.out_c), Transpose::no, how, {});
-      how = Write::accumulate;
-    }
-  }
+  for_each_chunk<T>(ctx, d_filter.groups, d_y.batch, geometry, [&](const Chunk<T>& chunk) {
+    chunk.unfold_items(x, geometry);
+    cpu::gemm<T>(ctx, filter_of(d_filter, chunk.group, geometry), chunk.windows, Transpose::yes,
+                 outputs_of(d_y, chunk, geometry), Transpose::no,
+                 chunk.first == 0 ? write : Write::accumulate, {});
+  });
 }
 
 #define GANMM_INSTANTIATE(T)                                                                       \

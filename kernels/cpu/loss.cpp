@@ -1,7 +1,6 @@
 #include "kernels/loss.h"
 
 #include "kernels/backend.h"
-#include "kernels/cpu/rows.h"
 
 #include <algorithm>
 #include <cmath>
@@ -88,14 +87,6 @@ void wasserstein_signal(Context&, GroupView<T> d_score, Index real, Index fake) 
 }
 
 template <class T>
-void mean_score(Context&, ParamView<T> out, GroupView<const T> score) {
-  for (Index g = 0; g < score.groups; ++g) {
-    const double sum = sum_terms(score.batch, [&](Index b) { return *score.row(g, b); });
-    *out.group(g) = score.batch > 0 ? static_cast<T>(sum / static_cast<double>(score.batch)) : T{0};
-  }
-}
-
-template <class T>
 void cross_entropy(Context&, ParamView<T> loss, GroupView<T> d_logits, GroupView<const T> logits,
                    const std::int32_t* label, const CrossEntropySettings& settings) {
   const Index classes = logits.features();
@@ -117,8 +108,6 @@ void cross_entropy(Context&, ParamView<T> loss, GroupView<T> d_logits, GroupView
 
 template void wasserstein_signal<float>(Context&, GroupView<float>, Index, Index);
 template void wasserstein_signal<double>(Context&, GroupView<double>, Index, Index);
-template void mean_score<float>(Context&, ParamView<float>, GroupView<const float>);
-template void mean_score<double>(Context&, ParamView<double>, GroupView<const double>);
 template void cross_entropy<float>(Context&, ParamView<float>, GroupView<float>,
                                    GroupView<const float>, const std::int32_t*,
                                    const CrossEntropySettings&);

@@ -5,6 +5,7 @@
 #include <dnnl.hpp>
 #include <memory>
 #include <mutex>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -111,31 +112,25 @@ Plan make_plan(const ConvCase& which) {
                                                              plan.target, strides, before, after},
                                                             attributes, engine());
 #endif
+    const auto backward_of = [&](auto kind) {
+      using Description = typename decltype(kind)::type::primitive_desc;
+#if DNNL_VERSION_MAJOR >= 3
+      return Description(engine(), direct, plan.source, any_filter, plan.target, strides, before,
+                         after, forward, attributes);
+#else
+      return Description({direct, plan.source, any_filter, plan.target, strides, before, after},
+                         attributes, engine(), forward);
+#endif
+    };
     if (which.op == ConvOp::forward) {
       take(forward, forward.weights_desc());
       plan.primitive = dnnl::convolution_forward(forward);
     } else if (which.op == ConvOp::backward_data) {
-#if DNNL_VERSION_MAJOR >= 3
-      const dnnl::convolution_backward_data::primitive_desc backward(
-          engine(), direct, plan.source, any_filter, plan.target, strides, before, after, forward,
-          attributes);
-#else
-      const dnnl::convolution_backward_data::primitive_desc backward(
-          {direct, plan.source, any_filter, plan.target, strides, before, after}, attributes,
-          engine(), forward);
-#endif
+      const auto backward = backward_of(std::type_identity<dnnl::convolution_backward_data>{});
       take(backward, backward.weights_desc());
       plan.primitive = dnnl::convolution_backward_data(backward);
     } else {
-#if DNNL_VERSION_MAJOR >= 3
-      const dnnl::convolution_backward_weights::primitive_desc backward(
-          engine(), direct, plan.source, any_filter, plan.target, strides, before, after, forward,
-          attributes);
-#else
-      const dnnl::convolution_backward_weights::primitive_desc backward(
-          {direct, plan.source, any_filter, plan.target, strides, before, after}, attributes,
-          engine(), forward);
-#endif
+      const auto backward = backward_of(std::type_identity<dnnl::convolution_backward_weights>{});
       take(backward, backward.diff_weights_desc());
       plan.primitive = dnnl::convolution_backward_weights(backward);
     }

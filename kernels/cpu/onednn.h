@@ -3,6 +3,9 @@
 //
 // A primitive is made once per geometry, kept for the life of the process and shared by all
 // threads; its temporary memory comes from the caller's scratch. It runs on the calling thread.
+// A call makes about 30 small host objects (descriptions of memory, argument lists), and the
+// library 6 or 7 more whenever a primitive runs (counted with 2.6): 380 for 50 items forward. Their
+// size does not depend on the tensors.
 //
 // Forward runs one item at a time: the same item then gives the same bits at any place in any
 // batch, which the library itself does not promise. Measured cost of that: 0 to 6 %, 18 % for the

@@ -44,10 +44,7 @@ void penalty_direction(Context&, GroupView<T> v, ParamView<T> penalty, GroupView
     double total = 0;
     for (Index b = 0; b < g.batch; ++b) {
       const T* in = g.row(n, b);
-      const double norm = std::sqrt(sum_terms(features, [in](Index i) {
-        const double value = static_cast<double>(in[i]);
-        return value * value;
-      }));
+      const double norm = std::sqrt(squared_norm(in, features));
       total += (norm - 1.0) * (norm - 1.0);
       T* out = v.row(n, b);
       if (norm <= kNormFloor) {

@@ -33,4 +33,17 @@ double sum_terms(Index count, Term term) {
   return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
+template <class T>
+double row_sum(const T* row, Index count) {
+  return sum_terms(count, [row](Index i) { return row[i]; });
+}
+
+template <class T>
+double squared_norm(const T* row, Index count) {
+  return sum_terms(count, [row](Index i) {
+    const double value = static_cast<double>(row[i]);
+    return value * value;
+  });
+}
+
 }  // namespace ganmm::kernels::cpu

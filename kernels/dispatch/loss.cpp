@@ -18,14 +18,6 @@ void wasserstein_signal(Context& ctx, GroupView<T> d_score, Index real, Index fa
 }
 
 template <class T>
-void mean_score(Context& ctx, ParamView<T> out, GroupView<const T> score) {
-  const char* op = "mean_score";
-  check_scores(op, "score", score);
-  check_param(op, "out", out, score.groups, 1, "one number per group");
-  dispatch_cpu_only(ctx, op, [&] { cpu::mean_score<T>(ctx, out, score); });
-}
-
-template <class T>
 void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
                    GroupView<const T> logits, const std::int32_t* label,
                    const CrossEntropySettings& settings) {
@@ -45,8 +37,6 @@ void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
 
 template void wasserstein_signal<float>(Context&, GroupView<float>, Index, Index);
 template void wasserstein_signal<double>(Context&, GroupView<double>, Index, Index);
-template void mean_score<float>(Context&, ParamView<float>, GroupView<const float>);
-template void mean_score<double>(Context&, ParamView<double>, GroupView<const double>);
 template void cross_entropy<float>(Context&, ParamView<float>, GroupView<float>,
                                    GroupView<const float>, const std::int32_t*,
                                    const CrossEntropySettings&);

@@ -31,6 +31,10 @@ void copy_to_host(BackendState&, void*, const void*, std::size_t) { refuse("copy
 void copy_on_device(BackendState&, void*, const void*, std::size_t) { refuse("copy"); }
 void clear(BackendState&, void*, std::size_t) { refuse("clearing memory"); }
 void clear_now(Device, void*, std::size_t) { refuse("clearing memory"); }
+std::unique_ptr<BackendEvent> make_event(BackendState&) { refuse("event"); }
+void record(BackendEvent&, BackendState&) { refuse("event"); }
+void wait(BackendState&, BackendEvent&) { refuse("event"); }
+double elapsed_ms(BackendEvent&, BackendEvent&) { refuse("event"); }
 
 void gemm(Context&, MatrixView<float>, MatrixView<const float>, Transpose, MatrixView<const float>,
           Transpose, Write, const Epilogue<float>&) {

@@ -37,6 +37,7 @@ TEST_CASE("settings: automatic values follow the data") {
   CHECK(images.net == NetKind::conv);
   CHECK(images.noise == 128);
   CHECK(images.restarts == 1);
+  CHECK(images.classifier_learning_rate == 2e-4);
   CHECK(images.pool == 5000);
   CHECK(valid().resolved(100, {5, 5, 1}).net == NetKind::mlp);
   Settings small = valid();

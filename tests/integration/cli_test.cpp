@@ -1,10 +1,8 @@
 // The program itself, as its users call it: exit codes, what goes to which stream, which files
 // appear.
-#include "tests/io/files.h"
+#include "kernels/core/device.h"
+#include "tests/integration/workplace.h"
 
-#include <sys/wait.h>
-
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <vector>
@@ -14,59 +12,10 @@ namespace {
 
 using io::test::bytes_of;
 using io::test::check_contains;
-using io::test::contents;
-
-struct Outcome {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
-
-// A folder that the program is run in.
-class Workplace {
- public:
-  Outcome run(const std::string& arguments) const { return shell(GANMM_BINARY " " + arguments); }
-
-  Outcome shell(const std::string& command) const {
-    const std::string line = "cd '" + folder_.file("") + "' && " + command + " >'" +
-                             streams_.file("out") + "' 2>'" + streams_.file("err") + "'";
-    const int status = std::system(line.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(streams_.file("out")),
-            contents(streams_.file("err"))};
-  }
-
-  std::string write(const std::string& name, const std::string& bytes) const {
-    return folder_.write(name, bytes);
-  }
-  std::string read(const std::string& name) const {
-    INFO("file ", name);
-    CHECK(exists(name));
-    return contents(folder_.file(name));
-  }
-  bool exists(const std::string& name) const { return std::filesystem::exists(folder_.file(name)); }
-  std::size_t entries() const { return folder_.files(); }
-  std::filesystem::path path(const std::string& name) const { return folder_.file(name); }
-
- private:
-  io::test::TempFolder folder_;
-  io::test::TempFolder streams_;
-};
-
-void check_success(const Outcome& outcome) {
-  INFO("stderr: ", outcome.err);
-  CHECK(outcome.code == 0);
-  CHECK(outcome.err.empty());
-}
-
-void check_refused(const Outcome& outcome, int code, const std::string& part) {
-  CHECK(outcome.code == code);
-  CHECK(outcome.out.empty());
-  REQUIRE_FALSE(outcome.err.empty());
-  CHECK(outcome.err.rfind("ganmm: ", 0) == 0);
-  CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
-  CHECK(outcome.err.back() == '\n');
-  check_contains(outcome.err, part);
-}
+using test::check_refused;
+using test::check_success;
+using test::Outcome;
+using test::Workplace;
 
 struct Points {
   std::string values;  // .npy, f4
@@ -119,6 +68,8 @@ TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, n
   place.write("short.npy", points.values.substr(0, points.values.size() - 4));
   place.write("huge.npy", io::test::npy("<f4", "(4611686018427387904, 16)", "1234"));
   place.write("short.idx", io::test::idx({3, 16, 16}, std::string(3 * 256 - 1, 'x')));
+  place.write("images.npy", io::test::npy("|u1", "(40, 8, 8)", halves(40, 8)));
+  place.write("many.npy", blobs(300, 2).values);
   place.write("labels.csv", "0\n1\n");
   place.write("initial.csv", "0\n1\n2\n");
   place.write("bad.ini", "clusters=2\nbogus=1\n");
@@ -137,7 +88,9 @@ TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, n
       {"fit table.csv -k 2 --label-column c", "'c'"},
       {"fit good.npy -k 1", "found 1"},
       {"fit good.npy -k 13", "found 13"},
+      {"fit good.npy -k 9223372036854775807", "found 9223372036854775807"},
       {"fit good.npy -k two", "two"},
+      {"fit many.npy -k 200 --restarts 64", "--select confidence"},
       {"fit good.npy", "--clusters"},
       {"fit short.npy -k 2", "short.npy"},
       {"fit huge.npy -k 2", "huge.npy"},
@@ -147,8 +100,19 @@ TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, n
       {"fit table.csv -k 2 --init initial.csv", "found 2 for row 3"},
       {"fit good.npy -k 2 --net conv", "conv"},
       {"fit good.npy -k 2 --net bogus", "bogus"},
+      {"fit good.npy -k 2 --net small --hidden 32", "--net mlp --hidden 32"},
+      {"fit images.npy -k 2 --scale maxabs", "--scale minmax"},
+      {"fit images.npy -k 2 --scale standard", "found 0 to 239"},
+      {"fit images.npy -k 2 --scale none", "found 0 to 239"},
       {"fit good.npy -k 2 --scale bogus", "bogus"},
       {"fit good.npy -k 2 --sigma 0.5:x", "sigma"},
+      {"fit good.npy -k 2 --sigma 0.5,0.2", "sigma"},
+      {"fit good.npy -k 2 --math bf16", "bf16"},
+      {"predict model.safetensors good.npy --math bf16", "bf16"},
+      {"sample model.safetensors --math bf16", "bf16"},
+      {"fit good.npy -k 2 --backend cuda", "CUDA"},
+      {"predict model.safetensors good.npy --backend cuda", "CUDA"},
+      {"sample model.safetensors --backend cuda", "CUDA"},
       {"fit good.npy -k 2 --tolerance nan", "tolerance"},
       {"fit good.npy -k 2 --bogus", "--bogus"},
       {"fit good.npy -k 2 --config bad.ini", "bogus"},
@@ -213,6 +177,7 @@ TEST_CASE("cli: fit, predict, score and sample agree on the same data") {
   CHECK(metrics["clusters"] == 3);
   CHECK(metrics["restarts"] == 2);
   CHECK(metrics["iterations"] == 20);
+  CHECK(metrics["settings"]["scale"] == "maxabs");
   // 25 iterations of 2 x 3 critics, 5 steps of 50 rows each.
   CHECK(metrics["samples_per_second"].get<double>() * metrics["seconds"].get<double>() ==
         doctest::Approx(25 * 6 * 250));
@@ -259,6 +224,24 @@ TEST_CASE("cli: fit, predict, score and sample agree on the same data") {
   const Outcome other = place.run("predict run/model.safetensors wide.npy --out other");
   check_refused(other, 2, "expected rows of 2 features, found 3");
   CHECK_FALSE(place.exists("other"));
+}
+
+TEST_CASE("cli: predict refuses columns in another order, and takes data without names") {
+  const Workplace place;
+  // A Latin-1 name, which a model file cannot hold as it is.
+  const std::string rows = "\n1,2,3\n4,5,6\n7,8,9\n1,3,5\n2,4,6\n3,5,7\n";
+  place.write("trained.csv", "width,h\xf6he,depth" + rows);
+  place.write("swapped.csv", "width,depth,h\xf6he" + rows);
+  place.write("unnamed.csv", rows.substr(1));
+  check_success(place.run(std::string("fit trained.csv -k 2 --quiet --out run") + kShort));
+  const std::string predict = "predict run/model.safetensors ";
+  check_success(place.run(predict + "trained.csv --out named"));
+  check_success(place.run(predict + "unnamed.csv --out unnamed"));
+  CHECK(place.read("named/posteriors.npy") == place.read("unnamed/posteriors.npy"));
+  const Outcome swapped = place.run(predict + "swapped.csv --out swapped");
+  check_refused(swapped, 2, "expected feature 2 (counted from 1) to be \"h");
+  check_contains(swapped.err, "found \"depth\"");
+  CHECK_FALSE(place.exists("swapped"));
 }
 
 TEST_CASE("cli: the same seed gives the same bytes for one and two threads") {
@@ -339,8 +322,9 @@ TEST_CASE("cli: a failure at run time exits with 1") {
   const Workplace place;
   place.write("points.npy", blobs(60, 2).values);
   const std::string fit = std::string("fit points.npy -k 3 --out run") + kShort;
-  check_refused(place.run(fit + "--math bf16"), 1, "bf16");
-  CHECK_FALSE(place.exists("run"));
+  check_refused(place.run(fit + "--learning-rate 1e30"), 1, "training diverged");
+  CHECK_FALSE(place.exists("run/assignments.npy"));
+  CHECK_FALSE(place.exists("run/metrics.json"));
   std::filesystem::create_directories(place.path("run/metrics.json"));
   check_refused(place.run(fit), 1, "metrics.json");
 }
@@ -381,6 +365,7 @@ TEST_CASE("cli: help and info answer on stdout") {
   check_success(info);
   const auto json = nlohmann::json::parse(info.out);
   CHECK(json["cpu"]["threads"].get<int>() >= 1);
+  CHECK(json["cpu"]["instructions"] == cpu_instruction_set());
   CHECK(json["build"]["features"]["libpng"].get<bool>() == (GANMM_HAVE_PNG != 0));
   CHECK((json["cuda"]["devices"].empty() == !json["cuda"]["reason"].get<std::string>().empty()));
   check_contains(place.run("info").out, "CUDA ");

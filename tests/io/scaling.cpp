@@ -69,8 +69,11 @@ TEST_CASE("scaling: a large offset does not drown the spread") {
 
 TEST_CASE("scaling: automatic is maxabs for tables and unit for images") {
   Dataset data = table(4, {0, 10, 20, 200, 0, 30, 10, 100});
+  CHECK(resolve_scale(data, ScaleKind::automatic) == ScaleKind::maxabs);
   CHECK(scaled(data, ScaleKind::automatic) == scaled(data, ScaleKind::maxabs));
   data.item = Shape{2, 2, 1};
+  CHECK(resolve_scale(data, ScaleKind::automatic) == ScaleKind::unit);
+  CHECK(resolve_scale(data, ScaleKind::none) == ScaleKind::none);
   const Scaling scaling = fit_scaling(data, ScaleKind::automatic);
   CHECK(scaling.offset == std::vector<double>{0});
   CHECK(scaling.factor == std::vector<double>{1 / 255.0});

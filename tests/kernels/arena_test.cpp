@@ -69,8 +69,14 @@ TEST_CASE("arena: an arena without requests reserves, a default buffer is null")
 
 TEST_CASE("arena: sizes that overflow are refused while planning") {
   Arena arena;
-  CHECK_THROWS_AS(arena.request<double>("huge", std::numeric_limits<Index>::max() / 4), ShapeError);
+  constexpr Index kMost = std::numeric_limits<Index>::max();
+  CHECK_THROWS_AS(arena.request<double>("huge", kMost / 4), ShapeError);
   CHECK_THROWS_AS(arena.request<double>("negative", -1), ShapeError);
+  CHECK_THROWS_AS(arena.request<std::byte>("unaligned", kMost - 100), ShapeError);
+  arena.request<std::byte>("half", kMost / 2);
+  CHECK_THROWS_AS(arena.request<std::byte>("other half", kMost / 2), ShapeError);
+  CHECK(arena.requests().size() == 1);
+  CHECK(arena.bytes() == aligned_bytes<std::byte>(kMost / 2));
 }
 
 TEST_CASE("arena: a slab moves its memory") {

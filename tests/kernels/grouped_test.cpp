@@ -8,6 +8,7 @@
 #include "kernels/optim.h"
 #include "kernels/penalty.h"
 #include "kernels/random.h"
+#include "kernels/reduce.h"
 #include "kernels/select.h"
 #include "tests/support/devices.h"
 #include "tests/support/guard_buffer.h"
@@ -286,18 +287,33 @@ GANMM_CPU_CASE("grouped: losses and penalties of N equal N of 1") {
                        fake.input().slice(first, count), key_from(first));
       },
       [&] { return rows.bits(); });
-  const Rows<T> score(ctx, 33, {1}, 3);
   Batch<T> d_score(ctx, kGroups, 33, {1});
-  check_portions(
-      [&](Index first, Index count) {
-        mean_score<T>(ctx, value.view().slice(first, count), score.input().slice(first, count));
-      },
-      [&] { return value.bits(); });
   check_portions(
       [&](Index first, Index count) {
         wasserstein_signal<T>(ctx, d_score.view().slice(first, count), 11, 7);
       },
       [&] { return d_score.bits(); });
+}
+
+GANMM_CPU_CASE("grouped: reductions of N equal N of 1") {
+  const Rows<T> x(ctx, 33, {5}, 3);
+  Batch<T> rows(ctx, kGroups, 33, {1});
+  Param<T> mean(ctx, kGroups, {1});
+  check_portions(
+      [&](Index first, Index count) {
+        group_mean<T>(ctx, mean.view().slice(first, count), x.input().slice(first, count));
+      },
+      [&] { return mean.bits(); });
+  check_portions(
+      [&](Index first, Index count) {
+        row_sums<T>(ctx, rows.view().slice(first, count), x.input().slice(first, count));
+      },
+      [&] { return rows.bits(); });
+  check_portions(
+      [&](Index first, Index count) {
+        row_squared_norms<T>(ctx, rows.view().slice(first, count), x.input().slice(first, count));
+      },
+      [&] { return rows.bits(); });
 }
 
 GANMM_CPU_CASE("grouped: fills of N equal N fills of 1") {

@@ -51,42 +51,6 @@ TEST_CASE("loss: a critic batch with fewer rows than real and fake ones is refus
   CHECK_THROWS_AS(wasserstein_signal<float>(ctx, d_score.view(), 5, 5), ShapeError);
 }
 
-GANMM_CPU_CASE("loss: the mean score is exact on integers and bounded elsewhere") {
-  for (const Index groups : kGroupCounts) {
-    for (const Layout layout : kInputLayouts) {
-      RandomData random(1);
-      const Index stored = layout == Layout::shared ? 1 : groups;
-      const Values integers = random.integers(stored * 32, 1, 99);
-      const Batch<T> score(ctx, groups, 32, {1}, integers, layout);
-      Param<T> out(ctx, groups, {1}, Layout::gaps);
-      mean_score<T>(ctx, out.view(), score.input());
-      Values expected;
-      for (Index n = 0; n < groups; ++n) {
-        double sum = 0;
-        for (const double s : group_of(integers, layout == Layout::shared ? 0 : n, 32)) sum += s;
-        expected.push_back(sum / 32);
-      }
-      check_equal(out.get(), expected);
-    }
-    RandomData random(2);
-    const Values reals = random.reals<T>(groups * 150, -10, 10);
-    const Batch<T> score(ctx, groups, 150, {1}, reals);
-    Param<T> out(ctx, groups, {1});
-    mean_score<T>(ctx, out.view(), score.input());
-    Values expected, allowed;
-    for (Index n = 0; n < groups; ++n) {
-      double sum = 0, magnitude = 0;
-      for (const double s : group_of(reals, n, 150)) {
-        sum += s;
-        magnitude += std::abs(s);
-      }
-      expected.push_back(sum / 150);
-      allowed.push_back(magnitude / 150 * 2 * reduction_rtol<T>(150));
-    }
-    check_within(out.get(), expected, allowed);
-  }
-}
-
 GANMM_CPU_CASE("loss: cross entropy and its gradient follow the definition, also in place") {
   for (const CrossEntropySettings& settings : kSettings) {
     for (const Index classes : {1, 2, 3, 7, 8, 10, 16, 17, 33}) {
