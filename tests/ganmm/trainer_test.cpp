@@ -290,8 +290,8 @@ TEST_CASE("trainer: the faults of the published code are reproduced on request")
   TrainerCallbacks callbacks;
   callbacks.progress = [&](Index iteration) {
     if (iteration != -1) return;
-    for (const float w :
-         trainer.extract(std::vector<Index>{0}).tensors.at("critic.0.weight").values) {
+    const Model now = trainer.extract(std::vector<Index>{0});
+    for (const float w : now.tensors.at("critic.0.weight").values) {
       unbounded_in_pretraining = unbounded_in_pretraining || std::abs(w) > 0.01f;
     }
   };
