@@ -191,4 +191,20 @@ GANMM_CPU_CASE("random: an empty batch is no work, and too large a group is refu
   CHECK_THROWS_AS(fill_normal<T>(ctx, huge, 0, 1, kKey), ShapeError);
 }
 
+GANMM_CPU_CASE("random: a run that resumes at step k draws what the uninterrupted run draws") {
+  const auto draw = [&](Context& context, std::uint32_t step) {
+    std::vector<T> values(2 * 7 * 5);
+    const GroupView<T> y(values.data(), 2, 7, {5});
+    fill_normal<T>(context, y, 0, 1, {9, Purpose::noise, step, 0});
+    return values;
+  };
+  std::vector<std::vector<T>> uninterrupted;
+  for (std::uint32_t step = 0; step < 6; ++step) uninterrupted.push_back(draw(ctx, step));
+  Context resumed;
+  for (std::uint32_t step = 3; step < 6; ++step) {
+    CHECK(draw(resumed, step) == uninterrupted[step]);
+    CHECK(uninterrupted[step] != uninterrupted[step - 1]);
+  }
+}
+
 }  // namespace ganmm::kernels
