@@ -72,8 +72,7 @@ class Trainer {
   // Throws Error when every mixture has diverged.
   TrainingOutcome run(const TrainerCallbacks& callbacks);
 
-  // Networks of these mixtures as they are now. Scaling and votes are the
-  // caller's.
+  // Networks of these mixtures as they are now. Scaling, match and weight are the caller's.
   Model extract(std::span<const Index> mixtures);
 
  private:
