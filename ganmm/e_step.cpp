@@ -11,6 +11,7 @@ EStepBuffers::EStepBuffers(Arena& arena, const Mixture& mixture, const Settings&
                            Index data_rows) {
   const Index mixtures = mixture.mixtures, components = mixture.components;
   const Index groups = mixture.groups();
+  clock = arena.request<kernels::Clock>("clock", 1);
   fakes = arena.request<float>(
       "classifier samples", checked_multiply(groups * s.batch, mixture.generator.output().count()));
   fake_label = arena.request<std::int32_t>("classifier targets", components * s.batch);

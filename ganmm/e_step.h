@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ganmm/mixture.h"
+#include "kernels/clock.h"
 #include "kernels/core/lanes.h"
 #include "kernels/loss.h"
 #include "kernels/select.h"
@@ -13,6 +14,7 @@ namespace ganmm {
 struct EStepBuffers {
   EStepBuffers(Arena& arena, const Mixture& mixture, const Settings& settings, Index data_rows);
 
+  Buffer<kernels::Clock> clock;     // [1]
   Buffer<float> fakes;              // [R*N][batch][item], classifier training rows
   Buffer<std::int32_t> fake_label;  // [N*batch]
   Buffer<float> loss;               // [R] cross-entropy of the last classifier step

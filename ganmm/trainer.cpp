@@ -164,9 +164,11 @@ void Trainer::m_steps(std::uint32_t iteration, const kernels::PoolView& pool, In
   const kernels::DrawSettings draw{settings_.critic_steps,
                                    settings_.batch,
                                    foreign,
-                                   first_row,
+                                   &shared_.clock.data()->first_row,
                                    {settings_.seed, Purpose::real_rows, iteration, 0}};
   const MStep::Rows rows{data(), shared_.row.data()};
+  const kernels::Clock now{iteration, static_cast<std::int32_t>(first_row)};
+  lanes_.context(0).copy_to_device(shared_.clock.data(), &now, sizeof now);
   const Index per_group = settings_.critic_steps * settings_.batch;
   lanes_.for_each(mixture_.groups() / lane_groups_, [&](int lane, Index task) {
     Context& ctx = lanes_.context(lane);

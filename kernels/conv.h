@@ -47,7 +47,7 @@ void conv_backward_data(Context& ctx, GroupView<T> d_x, GroupView<const T> d_y,
 
 // d_filter (=|+=) the adjoint of conv_forward in the filter, for input x and output signal d_y.
 template <class T>
-void conv_backward_weights(Context& ctx, ParamView<T> d_filter, GroupView<const T> x,
+void conv_backward_weights(Context& ctx, ParamView<Master<T>> d_filter, GroupView<const T> x,
                            GroupView<const T> d_y, const ConvGeometry& geometry, Write write);
 
 // Scratch bytes that any of the three ops needs for `groups` groups of up to `batch` items.

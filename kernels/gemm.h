@@ -41,17 +41,18 @@ enum class Transpose { no, yes };
 // What happens to a product before it is stored: c = act(product + bias).
 template <class T>
 struct Epilogue {
-  ParamView<const T> bias;  // [N][cols of c], or data == nullptr for none
+  ParamView<const Master<T>> bias;  // [N][cols of c], or data == nullptr for none
   Activation activation;
 };
 
 // c[n] (=|+=) op(a[n]) op(b[n]), then the epilogue. With Write::accumulate an epilogue other than
 // the empty one is refused.
+// C is T, or single precision where T is bfloat16 (then without an epilogue): weight gradients.
 // Shapes   c m x k, op(a) m x l, op(b) l x k, equal groups. l = 0 gives zeros (or bias).
 // Aliasing none.
 // Throws   ShapeError.
-template <class T>
-void gemm(Context& ctx, MatrixView<T> c, MatrixView<const T> a, Transpose transpose_a,
+template <class T, class C = T>
+void gemm(Context& ctx, MatrixView<C> c, MatrixView<const T> a, Transpose transpose_a,
           MatrixView<const T> b, Transpose transpose_b, Write write,
           const Epilogue<T>& epilogue = {});
 

@@ -32,27 +32,30 @@ Index norm_statistics(const NormSettings& settings, Index batch, Index channels)
 // z from x. Shapes x, z [N][B][...][C]; gamma, beta [N][C];
 // mean, inv_sigma [N][norm_statistics]. z may alias x only if x is not needed again.
 template <class T>
-void norm_forward(Context& ctx, GroupView<T> z, ParamView<T> mean, ParamView<T> inv_sigma,
-                  GroupView<const T> x, ParamView<const T> gamma, ParamView<const T> beta,
+void norm_forward(Context& ctx, GroupView<T> z, ParamView<Master<T>> mean,
+                  ParamView<Master<T>> inv_sigma, GroupView<const T> x,
+                  ParamView<const Master<T>> gamma, ParamView<const Master<T>> beta,
                   const NormSettings& settings);
 
 // d_x from d_z, at the x, mean and inv_sigma of the forward pass. d_x may alias d_z.
 template <class T>
 void norm_backward_data(Context& ctx, GroupView<T> d_x, GroupView<const T> d_z,
-                        GroupView<const T> x, ParamView<const T> mean, ParamView<const T> inv_sigma,
-                        ParamView<const T> gamma, const NormSettings& settings);
+                        GroupView<const T> x, ParamView<const Master<T>> mean,
+                        ParamView<const Master<T>> inv_sigma, ParamView<const Master<T>> gamma,
+                        const NormSettings& settings);
 
 // d_gamma (=|+=) sum d_z xhat, d_beta (=|+=) sum d_z.
 template <class T>
-void norm_backward_params(Context& ctx, ParamView<T> d_gamma, ParamView<T> d_beta,
-                          GroupView<const T> d_z, GroupView<const T> x, ParamView<const T> mean,
-                          ParamView<const T> inv_sigma, const NormSettings& settings, Write write);
+void norm_backward_params(Context& ctx, ParamView<Master<T>> d_gamma, ParamView<Master<T>> d_beta,
+                          GroupView<const T> d_z, GroupView<const T> x,
+                          ParamView<const Master<T>> mean, ParamView<const Master<T>> inv_sigma,
+                          const NormSettings& settings, Write write);
 
 // t_z from t_x, the directional derivative at x. t_z may alias t_x.
 template <class T>
 void norm_tangent(Context& ctx, GroupView<T> t_z, GroupView<const T> t_x, GroupView<const T> x,
-                  ParamView<const T> mean, ParamView<const T> inv_sigma, ParamView<const T> gamma,
-                  const NormSettings& settings);
+                  ParamView<const Master<T>> mean, ParamView<const Master<T>> inv_sigma,
+                  ParamView<const Master<T>> gamma, const NormSettings& settings);
 
 // Second order, layer norm only (a per-sample penalty does not exist under batch norm).
 // With phi = sum over the set of t_x * P(gamma u), u the backward signal at z, the derivative of
@@ -63,9 +66,10 @@ void norm_tangent(Context& ctx, GroupView<T> t_z, GroupView<const T> t_x, GroupV
 // r_z may be empty (data == nullptr): taken as zero. Accumulates into d_gamma and d_beta.
 // Throws UnsupportedError for batch norm.
 template <class T>
-void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<T> d_gamma, ParamView<T> d_beta,
-                  GroupView<const T> r_z, GroupView<const T> u, GroupView<const T> t_x,
-                  GroupView<const T> x, ParamView<const T> mean, ParamView<const T> inv_sigma,
-                  ParamView<const T> gamma, const NormSettings& settings);
+void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<Master<T>> d_gamma,
+                  ParamView<Master<T>> d_beta, GroupView<const T> r_z, GroupView<const T> u,
+                  GroupView<const T> t_x, GroupView<const T> x, ParamView<const Master<T>> mean,
+                  ParamView<const Master<T>> inv_sigma, ParamView<const Master<T>> gamma,
+                  const NormSettings& settings);
 
 }  // namespace ganmm::kernels

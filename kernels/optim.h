@@ -24,9 +24,10 @@ struct ParamSlabs {
   T* state1 = nullptr;           // Adam: first moment. RMSProp: mean square
   T* state2 = nullptr;           // Adam: second moment. RMSProp: unused, may be null
   std::int32_t* step = nullptr;  // [all groups] updates done so far, advanced by the call
-  const std::vector<TensorSlot>* slots = nullptr;
+  const std::vector<TensorSlot>* slots = nullptr;  // in host memory
   Index first_group = 0;
   Index groups = 0;
+  BFloat16* rounded = nullptr;  // math mode bf16: value in storage precision, kept up to date
 };
 
 enum class OptimizerKind { adam, rmsprop };
@@ -47,6 +48,10 @@ struct OptimizerSettings {
 // Gradients are left unchanged.
 template <class T>
 void optimizer_step(Context& ctx, const ParamSlabs<T>& slabs, const OptimizerSettings& settings);
+
+// rounded = value. For values that did not come from optimizer_step. No-op without `rounded`.
+template <class T>
+void round_values(Context& ctx, const ParamSlabs<T>& slabs);
 
 // Sets the optimiser state of these groups to its start (zeros; ones for RMSProp's mean square)
 // and their step to 0.

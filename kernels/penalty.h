@@ -19,7 +19,7 @@ void interpolate(Context& ctx, GroupView<T> x_hat, GroupView<const T> real, Grou
 // Where |g_b| <= 1e-12, v_b = 0 (the direction is undefined). v may alias g.
 // Shapes v, g [N][B][...], penalty [N][1].
 template <class T>
-void penalty_direction(Context& ctx, GroupView<T> v, ParamView<T> penalty, GroupView<const T> g,
-                       double lambda);
+void penalty_direction(Context& ctx, GroupView<T> v, ParamView<Master<T>> penalty,
+                       GroupView<const T> g, double lambda);
 
 }  // namespace ganmm::kernels

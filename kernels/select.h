@@ -27,14 +27,16 @@ struct PoolView {
 
 // Rows of every mixture sorted by label (stable): member [R][P], begin [R][N+1] so that component
 // i of mixture r owns member[r][begin[r][i] .. begin[r][i+1]).
+// Workspace: partition_workspace(ctx, mixtures, components, rows) bytes of scratch.
 void partition_rows(Context& ctx, std::int32_t* member, std::int32_t* begin, const PoolView& pool);
+Index partition_workspace(const Context& ctx, Index mixtures, Index components, Index rows);
 
 struct DrawSettings {
-  Index batches = 5;    // critic batches per group
-  Index batch = 50;     // rows per batch
-  Index foreign = 0;    // of these, rows drawn from other components by posterior
-  Index first_row = 0;  // data row of pool row 0
-  RandomKey key;        // Purpose::real_rows; groups are numbered absolutely: first_group stays 0
+  Index batches = 5;  // critic batches per group
+  Index batch = 50;   // rows per batch
+  Index foreign = 0;  // of these, rows drawn from other components by posterior
+  const std::int32_t* first_row = nullptr;  // data row of pool row 0, in device memory; null: 0
+  RandomKey key;  // Purpose::real_rows; groups are numbered absolutely: first_group stays 0
 };
 
 // Draws data row numbers for network groups [first_group, first_group + groups):
@@ -53,9 +55,27 @@ void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
 Index draw_workspace(const Context& ctx, Index groups, Index rows);
 
 // y[n,b] = data[row[n,b]]. Shapes y [N][B][item], data [1][rows][item], row [N][B] with group
-// stride row_stride.
+// stride row_stride. Rounded where T is bfloat16.
 template <class T>
-void gather_rows(Context& ctx, GroupView<T> y, GroupView<const T> data, const std::int32_t* row,
-                 Index row_stride);
+void gather_rows(Context& ctx, GroupView<T> y, GroupView<const Master<T>> data,
+                 const std::int32_t* row, Index row_stride);
+
+// y[0,b] = data[0, *first_row + offset + b]: rows of the pool, wherever it is in the data set now.
+// Shapes y [1][B][item], data [1][rows][item].
+template <class T>
+void window_rows(Context& ctx, GroupView<T> y, GroupView<const T> data,
+                 const std::int32_t* first_row, Index offset);
+
+// Rows whose component is prescribed, for restarted components that must learn them first.
+struct PinView {
+  const std::int32_t* row = nullptr;    // [capacity] data rows
+  const std::int32_t* group = nullptr;  // [capacity] r*N + i; no two entries for the same r and row
+  const std::int32_t* count = nullptr;  // one number in device memory: entries in use
+  Index capacity = 0;
+};
+
+// label[r][row - *first_row] = i for every pin whose row is in the pool. Shapes label [R][P].
+void pin_labels(Context& ctx, std::int32_t* label, const PinView& pins, Index components,
+                Index pool_rows, const std::int32_t* first_row);
 
 }  // namespace ganmm::kernels

@@ -61,5 +61,6 @@ std::unique_ptr<Layer<T>> make_conv(const LayerSpec& spec, Shape input) {
 
 template std::unique_ptr<Layer<float>> make_conv<float>(const LayerSpec&, Shape);
 template std::unique_ptr<Layer<double>> make_conv<double>(const LayerSpec&, Shape);
+template std::unique_ptr<Layer<BFloat16>> make_conv<BFloat16>(const LayerSpec&, Shape);
 
 }  // namespace ganmm::nn

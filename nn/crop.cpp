@@ -42,5 +42,6 @@ std::unique_ptr<Layer<T>> make_crop(const LayerSpec& spec, Shape input) {
 
 template std::unique_ptr<Layer<float>> make_crop<float>(const LayerSpec&, Shape);
 template std::unique_ptr<Layer<double>> make_crop<double>(const LayerSpec&, Shape);
+template std::unique_ptr<Layer<BFloat16>> make_crop<BFloat16>(const LayerSpec&, Shape);
 
 }  // namespace ganmm::nn

@@ -80,5 +80,6 @@ std::unique_ptr<Layer<T>> make_deconv(const LayerSpec& spec, Shape input) {
 
 template std::unique_ptr<Layer<float>> make_deconv<float>(const LayerSpec&, Shape);
 template std::unique_ptr<Layer<double>> make_deconv<double>(const LayerSpec&, Shape);
+template std::unique_ptr<Layer<BFloat16>> make_deconv<BFloat16>(const LayerSpec&, Shape);
 
 }  // namespace ganmm::nn

@@ -62,5 +62,6 @@ std::unique_ptr<Layer<T>> make_dense(const LayerSpec& spec, Shape input) {
 
 template std::unique_ptr<Layer<float>> make_dense<float>(const LayerSpec&, Shape);
 template std::unique_ptr<Layer<double>> make_dense<double>(const LayerSpec&, Shape);
+template std::unique_ptr<Layer<BFloat16>> make_dense<BFloat16>(const LayerSpec&, Shape);
 
 }  // namespace ganmm::nn

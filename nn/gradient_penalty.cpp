@@ -6,7 +6,8 @@ namespace ganmm::nn {
 
 template <class T>
 void gradient_penalty(Context& ctx, const Sequential<T>& net, const ParamRange<T>& params,
-                      Tape<T>& tape, Index first, Index rows, double lambda, ParamView<T> penalty) {
+                      Tape<T>& tape, Index first, Index rows, double lambda,
+                      ParamView<Master<T>> penalty) {
   const auto& layers = net.layers();
   const auto part = [&](GroupView<T> view) {
     return view.data == nullptr ? view : view.rows(first, rows);
@@ -27,10 +28,11 @@ void gradient_penalty(Context& ctx, const Sequential<T>& net, const ParamRange<T
   }
 }
 
-template void gradient_penalty<float>(Context&, const Sequential<float>&, const ParamRange<float>&,
-                                      Tape<float>&, Index, Index, double, ParamView<float>);
-template void gradient_penalty<double>(Context&, const Sequential<double>&,
-                                       const ParamRange<double>&, Tape<double>&, Index, Index,
-                                       double, ParamView<double>);
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template void gradient_penalty<T>(Context&, const Sequential<T>&, const ParamRange<T>&,          \
+                                    Tape<T>&, Index, Index, double, ParamView<Master<T>>);
+GANMM_INSTANTIATE(float)
+GANMM_INSTANTIATE(double)
+GANMM_INSTANTIATE(BFloat16)
 
 }  // namespace ganmm::nn

@@ -26,6 +26,7 @@ namespace ganmm::nn {
 // Shapes: penalty [N][1].
 template <class T>
 void gradient_penalty(Context& ctx, const Sequential<T>& net, const ParamRange<T>& params,
-                      Tape<T>& tape, Index first, Index rows, double lambda, ParamView<T> penalty);
+                      Tape<T>& tape, Index first, Index rows, double lambda,
+                      ParamView<Master<T>> penalty);
 
 }  // namespace ganmm::nn

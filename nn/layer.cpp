@@ -83,7 +83,9 @@ std::unique_ptr<Layer<T>> make_layer(const LayerSpec& spec, Shape input) {
 
 template class Layer<float>;
 template class Layer<double>;
+template class Layer<BFloat16>;
 template std::unique_ptr<Layer<float>> make_layer<float>(const LayerSpec&, Shape);
 template std::unique_ptr<Layer<double>> make_layer<double>(const LayerSpec&, Shape);
+template std::unique_ptr<Layer<BFloat16>> make_layer<BFloat16>(const LayerSpec&, Shape);
 
 }  // namespace ganmm::nn

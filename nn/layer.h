@@ -26,9 +26,9 @@ namespace ganmm::nn {
 // The tensors around one layer for some rows of one batch.
 template <class T>
 struct Site {
-  GroupView<T> x, y;             // input and output of the forward pass
-  ParamView<T> mean, inv_sigma;  // norm layers: statistics of these rows
-  Index stat_batch = 0;          // batch norm: rows per statistics batch
+  GroupView<T> x, y;                     // input and output of the forward pass
+  ParamView<Master<T>> mean, inv_sigma;  // norm layers: statistics of these rows
+  Index stat_batch = 0;                  // batch norm: rows per statistics batch
 };
 
 template <class T>

@@ -26,11 +26,13 @@ class LinearLayer : public Layer<T> {
   }
 
   ParamView<const T> weight(const ParamRange<T>& params) const { return params.value(weight_); }
-  ParamView<T> weight_gradient(const ParamRange<T>& params) const { return params.grad(weight_); }
+  ParamView<Master<T>> weight_gradient(const ParamRange<T>& params) const {
+    return params.grad(weight_);
+  }
 
   kernels::Epilogue<T> epilogue(const ParamRange<T>& params, kernels::Activation activation) const {
     kernels::Epilogue<T> result;
-    if (with_bias_) result.bias = params.value(bias_);
+    if (with_bias_) result.bias = params.master(bias_);
     result.activation = activation;
     return result;
   }

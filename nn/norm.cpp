@@ -35,13 +35,15 @@ class Norm final : public Layer<T> {
   void map_forward(Context& ctx, const ParamRange<T>& params, const Site<T>& site,
                    kernels::Activation activation) const override {
     kernels::norm_forward<T>(ctx, site.y.reshaped(this->input()), site.mean, site.inv_sigma, site.x,
-                             params.value(gamma_), params.value(beta_), settings(site.stat_batch));
+                             params.master(gamma_), params.master(beta_),
+                             settings(site.stat_batch));
     if (!activation.identity()) kernels::activation_forward<T>(ctx, site.y, site.y, activation);
   }
   void map_adjoint(Context& ctx, const ParamRange<T>& params, const Site<T>& site, GroupView<T> d_x,
                    GroupView<const T> u) const override {
     kernels::norm_backward_data<T>(ctx, d_x, u.reshaped(this->input()), site.x, site.mean,
-                                   site.inv_sigma, params.value(gamma_), settings(site.stat_batch));
+                                   site.inv_sigma, params.master(gamma_),
+                                   settings(site.stat_batch));
   }
   void map_parameters(Context& ctx, const ParamRange<T>& params, const Site<T>& site,
                       GroupView<const T> x, GroupView<const T> u, bool,
@@ -53,7 +55,7 @@ class Norm final : public Layer<T> {
   void map_tangent(Context& ctx, const ParamRange<T>& params, const Site<T>& site, GroupView<T> t_z,
                    GroupView<const T> t_x) const override {
     kernels::norm_tangent<T>(ctx, t_z.reshaped(this->input()), t_x, site.x, site.mean,
-                             site.inv_sigma, params.value(gamma_), settings(site.stat_batch));
+                             site.inv_sigma, params.master(gamma_), settings(site.stat_batch));
   }
   void map_penalty(Context& ctx, const ParamRange<T>& params, const Site<T>& site,
                    GroupView<const T> u, GroupView<const T> t_x, GroupView<const T> r_z,
@@ -61,7 +63,7 @@ class Norm final : public Layer<T> {
     if (r_z.data != nullptr) r_z = r_z.reshaped(this->input());
     kernels::norm_penalty<T>(ctx, r_x, params.grad(gamma_), params.grad(beta_), r_z,
                              u.reshaped(this->input()), t_x, site.x, site.mean, site.inv_sigma,
-                             params.value(gamma_), settings(site.stat_batch));
+                             params.master(gamma_), settings(site.stat_batch));
   }
 
   kernels::NormKind kind_;
@@ -81,5 +83,7 @@ std::unique_ptr<Layer<T>> make_norm(const LayerSpec& spec, Shape input, kernels:
 template std::unique_ptr<Layer<float>> make_norm<float>(const LayerSpec&, Shape, kernels::NormKind);
 template std::unique_ptr<Layer<double>> make_norm<double>(const LayerSpec&, Shape,
                                                           kernels::NormKind);
+template std::unique_ptr<Layer<BFloat16>> make_norm<BFloat16>(const LayerSpec&, Shape,
+                                                              kernels::NormKind);
 
 }  // namespace ganmm::nn

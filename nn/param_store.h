@@ -1,4 +1,6 @@
-// The memory of a ParamLayout: value, gradient and optimiser state in parallel slabs.
+// The memory of a ParamLayout: value, gradient and optimiser state in parallel slabs. With bfloat16
+// activations all of these are single precision, and a rounded copy of the values is kept beside
+// them: updates smaller than a bfloat16 spacing must not be lost.
 #pragma once
 
 #include "kernels/core/arena.h"
@@ -25,9 +27,10 @@ class ParamRange {
   ParamRange(const ParamStore<T>& store, Index first, Index groups)
       : store_(&store), first_(first), groups_(groups) {}
 
-  ParamView<const T> value(int tensor) const;
-  ParamView<T> grad(int tensor) const;
-  kernels::ParamSlabs<T> slabs() const;
+  ParamView<const T> value(int tensor) const;  // as multiplied with: rounded where T is bfloat16
+  ParamView<const Master<T>> master(int tensor) const;
+  ParamView<Master<T>> grad(int tensor) const;
+  kernels::ParamSlabs<Master<T>> slabs() const;
   Index first() const { return first_; }
   Index groups() const { return groups_; }
 
@@ -54,13 +57,14 @@ class ParamStore {
                   Index groups);
 
   // All values of one tensor, [groups][shape], as host memory.
-  std::vector<T> download(Context& ctx, int tensor) const;
-  void upload(Context& ctx, int tensor, const std::vector<T>& values);
+  std::vector<Master<T>> download(Context& ctx, int tensor) const;
+  void upload(Context& ctx, int tensor, const std::vector<Master<T>>& values);
 
  private:
   friend class ParamRange<T>;
   ParamLayout layout_;
-  Buffer<T> value_, grad_, state1_, state2_;
+  Buffer<Master<T>> value_, grad_, state1_, state2_;
+  Buffer<BFloat16> rounded_;  // T = bfloat16 only
   Buffer<std::int32_t> step_;
 };
 

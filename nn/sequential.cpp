@@ -82,8 +82,8 @@ Tape<T>::Tape(Arena& arena, const std::string& name, const Sequential<T>& net, I
     s.count = layer->statistics(batch_, stat_batch_);
     s.per_item = !layer->couples_samples();
     if (s.count > 0) {
-      s.mean = arena.request<T>(name + " means", groups * s.count);
-      s.inv_sigma = arena.request<T>(name + " deviations", groups * s.count);
+      s.mean = arena.request<Master<T>>(name + " means", groups * s.count);
+      s.inv_sigma = arena.request<Master<T>>(name + " deviations", groups * s.count);
     }
     statistics_.push_back(s);
   }
@@ -143,9 +143,12 @@ Index workspace(const Sequential<T>& net, const Context& ctx, Index groups, Inde
 
 template class Sequential<float>;
 template class Sequential<double>;
+template class Sequential<BFloat16>;
 template class Tape<float>;
 template class Tape<double>;
+template class Tape<BFloat16>;
 template Index workspace<float>(const Sequential<float>&, const Context&, Index, Index);
 template Index workspace<double>(const Sequential<double>&, const Context&, Index, Index);
+template Index workspace<BFloat16>(const Sequential<BFloat16>&, const Context&, Index, Index);
 
 }  // namespace ganmm::nn

@@ -96,7 +96,7 @@ class Tape {
   std::vector<Buffer<T>> activations_, signals_, tangents_, curvatures_;
   GroupView<T> bound_input_;
   struct Statistics {
-    Buffer<T> mean, inv_sigma;
+    Buffer<Master<T>> mean, inv_sigma;
     Index count = 0;        // per group
     bool per_item = false;  // layer norm: one per row; batch norm: channels per statistics batch
   };

@@ -7,6 +7,7 @@
 #include "kernels/core/math_mode.h"
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 
 namespace ganmm {
@@ -16,6 +17,12 @@ class BackendState {
  public:
   virtual ~BackendState() = default;
   virtual void synchronize() = 0;
+};
+
+// Work recorded once. Defined by the backend.
+class BackendGraph {
+ public:
+  virtual ~BackendGraph() = default;
 };
 
 // What an Event holds for its backend: a mark in a stream. Defined by the backend.
@@ -47,6 +54,12 @@ std::unique_ptr<BackendEvent> make_event(BackendState& state);   // on the state
 void record(BackendEvent& event, BackendState& state);           // of the same device
 void wait(BackendState& state, BackendEvent& event);             // the stream does, not the host
 double elapsed_ms(BackendEvent& start, BackendEvent& end);       // waits for both
+// Records what `work` hands to the state's stream, and to streams that wait for it, without running
+// it. The states' devices do nothing meanwhile.
+std::unique_ptr<BackendGraph> record_graph(BackendState& state, const std::function<void()>& work);
+void replay(BackendGraph& graph, BackendState& state);
+std::size_t graph_nodes(BackendGraph& graph);
+std::size_t free_bytes(Device device);  // memory that can still be allocated
 }  // namespace kernels::cuda
 
 }  // namespace ganmm

@@ -17,15 +17,10 @@
 // log and sine/cosine coefficients: minimax fits derived here, errors in docs/numerics.md.
 #pragma once
 
+#include "kernels/core/host_device.h"
+
 #include <cmath>
 #include <cstdint>
-
-// The one header that asks whether nvcc reads it, for the annotation and the contraction guard.
-#if defined(__CUDACC__)
-#define GANMM_HOST_DEVICE __host__ __device__
-#else
-#define GANMM_HOST_DEVICE
-#endif
 
 namespace ganmm {
 
@@ -49,7 +44,16 @@ struct RandomKey {
   Purpose purpose{};
   std::uint32_t step = 0;
   std::uint32_t first_group = 0;  // group g of a view draws as group first_group + g
+  // With a counter, in the memory of the device that draws, the step is step + *counter *
+  // per_count: work that is recorded once and replayed draws other numbers each time
+  // (kernels/core/graph.h).
+  const std::uint32_t* counter = nullptr;
+  std::uint32_t per_count = 0;
 };
+
+GANMM_HOST_DEVICE static inline std::uint32_t step_of(const RandomKey& key) {
+  return key.counter == nullptr ? key.step : key.step + *key.counter * key.per_count;
+}
 
 struct Philox {
   std::uint32_t word[4];
@@ -82,7 +86,7 @@ GANMM_HOST_DEVICE static inline Philox philox(std::uint64_t key, std::uint32_t c
 // The four words that hold elements 4*quad .. 4*quad+3 of a group.
 GANMM_HOST_DEVICE static inline Philox philox(const RandomKey& key, std::uint32_t group,
                                               std::uint32_t quad) {
-  return philox(key.seed, quad, key.first_group + group, key.step,
+  return philox(key.seed, quad, key.first_group + group, step_of(key),
                 static_cast<std::uint32_t>(key.purpose));
 }
 

@@ -2,6 +2,7 @@
 // N x R networks of R restarts) are N groups of one tensor, and N = 1 is no special case.
 #pragma once
 
+#include "kernels/core/bfloat16.h"
 #include "kernels/core/shape.h"
 
 #include <type_traits>

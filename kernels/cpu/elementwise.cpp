@@ -48,6 +48,14 @@ void fill(Context&, GroupView<T> y, double value) {
   }
 }
 
+template <class To, class From>
+void copy(Context&, GroupView<To> y, GroupView<const From> x) {
+  const Stretches s = stretches(y, x);
+  for (Index g = 0; g < y.groups; ++g) {
+    for (Index r = 0; r < s.count; ++r) std::copy_n(x.row(g, r), s.length, y.row(g, r));
+  }
+}
+
 template <class T>
 void axpby(Context&, GroupView<T> y, double a, GroupView<const T> x, double b) {
   const T scale_x = static_cast<T>(a), scale_y = static_cast<T>(b);
@@ -153,6 +161,8 @@ void crop_backward(Context&, GroupView<T> x, GroupView<const T> y) {
 
 template void fill<float>(Context&, GroupView<float>, double);
 template void fill<double>(Context&, GroupView<double>, double);
+template void copy<float, float>(Context&, GroupView<float>, GroupView<const float>);
+template void copy<double, double>(Context&, GroupView<double>, GroupView<const double>);
 template void axpby<float>(Context&, GroupView<float>, double, GroupView<const float>, double);
 template void axpby<double>(Context&, GroupView<double>, double, GroupView<const double>, double);
 template void add_bias<float>(Context&, GroupView<float>, ParamView<const float>);

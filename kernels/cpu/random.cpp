@@ -29,7 +29,7 @@ void fill(GroupView<T> y, QuadFill loop, float a, float b, const RandomKey& key)
   const Index elements = y.batch * features;
   std::array<float, kBlock> block;
   for (Index g = 0; g < y.groups; ++g) {
-    QuadRun run{key.seed, 0, key.first_group + static_cast<std::uint32_t>(g), key.step,
+    QuadRun run{key.seed, 0, key.first_group + static_cast<std::uint32_t>(g), step_of(key),
                 static_cast<std::uint32_t>(key.purpose)};
     T* out = y.data + g * y.group_stride;
     Index done = 0;

@@ -49,6 +49,7 @@ void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
                const PoolView& pool, const std::int32_t* member, const std::int32_t* begin,
                const DrawSettings& s) {
   const Index n = pool.components, rows = pool.rows;
+  const Index first_row = s.first_row == nullptr ? 0 : *s.first_row;
   Scratch::Frame frame(ctx.scratch());
   auto* cumulative = frame.take<std::uint64_t>(pool.posterior != nullptr ? rows : 0);
   for (Index k = 0; k < groups; ++k) {
@@ -82,7 +83,7 @@ void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
       } else {
         chosen = uniform_below(draw.word[0], static_cast<std::uint32_t>(rows));
       }
-      row[k * s.batches * s.batch + e] = static_cast<std::int32_t>(s.first_row + chosen);
+      row[k * s.batches * s.batch + e] = static_cast<std::int32_t>(first_row + chosen);
     }
   }
 }
@@ -98,6 +99,24 @@ void gather_rows(Context&, GroupView<T> y, GroupView<const T> data, const std::i
   }
 }
 
+template <class T>
+void window_rows(Context&, GroupView<T> y, GroupView<const T> data, const std::int32_t* first_row,
+                 Index offset) {
+  for (Index b = 0; b < y.batch; ++b) {
+    std::copy_n(data.row(0, *first_row + offset + b), y.features(), y.row(0, b));
+  }
+}
+
+void pin_labels(Context&, std::int32_t* label, const PinView& pins, Index components,
+                Index pool_rows, const std::int32_t* first_row) {
+  for (Index e = 0; e < *pins.count; ++e) {
+    const Index p = pins.row[e] - *first_row;
+    if (p < 0 || p >= pool_rows) continue;
+    label[pins.group[e] / components * pool_rows + p] =
+        static_cast<std::int32_t>(pins.group[e] % components);
+  }
+}
+
 template void classify_rows<float>(Context&, GroupView<float>, std::int32_t*, Index,
                                    GroupView<const float>, double);
 template void classify_rows<double>(Context&, GroupView<double>, std::int32_t*, Index,
@@ -105,6 +124,10 @@ template void classify_rows<double>(Context&, GroupView<double>, std::int32_t*, 
 template void gather_rows<float>(Context&, GroupView<float>, GroupView<const float>,
                                  const std::int32_t*, Index);
 template void gather_rows<double>(Context&, GroupView<double>, GroupView<const double>,
+                                  const std::int32_t*, Index);
+template void window_rows<float>(Context&, GroupView<float>, GroupView<const float>,
+                                 const std::int32_t*, Index);
+template void window_rows<double>(Context&, GroupView<double>, GroupView<const double>,
                                   const std::int32_t*, Index);
 
 }  // namespace ganmm::kernels::cpu

@@ -6,6 +6,8 @@
 namespace ganmm::kernels::cuda {
 
 // c = act(c + bias) in place, one bias value per column; either part may be absent.
-void bias_activation(Context& ctx, MatrixView<float> c, const Epilogue<float>& epilogue);
+template <class C>
+void bias_activation(Context& ctx, MatrixView<C> c, ParamView<const float> bias,
+                     Activation activation);
 
 }  // namespace ganmm::kernels::cuda

@@ -93,6 +93,14 @@ void* allocate(Device device, std::size_t bytes) {
   return memory;
 }
 
+std::size_t free_bytes(Device device) {
+  const DeviceGuard guard(device.index);
+  std::size_t free = 0;
+  std::size_t total = 0;
+  GANMM_CHECK_CUDA(cudaMemGetInfo(&free, &total));
+  return free;
+}
+
 void release(Device device, void* memory) noexcept {
   if (memory == nullptr) return;
   const DeviceGuard guard(device.index, std::nothrow);

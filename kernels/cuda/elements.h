@@ -1,7 +1,7 @@
 // How element-wise kernels walk over grouped views: as few and as long rows as all views agree on,
-// four floats at a time where memory allows.
+// 16 bytes at a time where memory allows.
 //
-// Bound by memory bandwidth. Four-float accesses keep enough bytes in flight to fill it; groups go
+// Bound by memory bandwidth. 16-byte accesses keep enough bytes in flight to fill it; groups go
 // on grid.y, elements of a group on grid.x, both with strides. No division inside the loop: the
 // step of the grid is split into rows and columns once, on the host.
 #pragma once
@@ -15,11 +15,16 @@
 
 namespace ganmm::kernels::cuda {
 
-// W neighbouring floats, loaded and stored by one instruction.
-template <unsigned W>
-struct alignas(4 * W) Pack {
-  float value[W];
+// W neighbouring elements, loaded and stored by one instruction.
+template <class T, unsigned W>
+struct alignas(sizeof(T) * W) Pack {
+  T value[W];
 };
+
+// Elements of T in 16 bytes, the widest access. Views of several types are walked with the width of
+// the widest type.
+template <class T>
+inline constexpr unsigned kWide = 16 / sizeof(T);
 
 // A view inside a kernel. Strides in elements of T.
 template <class T>
@@ -87,18 +92,18 @@ ElementExtent joined_extent(const GroupView<T>&... views) {
 template <unsigned W, class T>
 bool packs_fit(const ElementExtent& extent, const GroupView<T>& view) {
   return extent.cols % W == 0 &&
-         reinterpret_cast<std::uintptr_t>(view.data) % sizeof(Pack<W>) == 0 &&
+         reinterpret_cast<std::uintptr_t>(view.data) % sizeof(Pack<T, W>) == 0 &&
          (extent.groups <= 1 || view.group_stride % W == 0) &&
          (extent.rows <= 1 || view.batch_stride % W == 0);
 }
 
-template <unsigned W>
-Rows<Pack<W>> packs(const GroupView<float>& view) {
-  return {reinterpret_cast<Pack<W>*>(view.data), view.group_stride / W, view.batch_stride / W};
+template <unsigned W, class T>
+Rows<Pack<T, W>> packs(const GroupView<T>& view) {
+  return {reinterpret_cast<Pack<T, W>*>(view.data), view.group_stride / W, view.batch_stride / W};
 }
-template <unsigned W>
-Rows<const Pack<W>> packs(const GroupView<const float>& view) {
-  return {reinterpret_cast<const Pack<W>*>(view.data), view.group_stride / W,
+template <unsigned W, class T>
+Rows<const Pack<T, W>> packs(const GroupView<const T>& view) {
+  return {reinterpret_cast<const Pack<T, W>*>(view.data), view.group_stride / W,
           view.batch_stride / W};
 }
 
@@ -115,7 +120,7 @@ inline ElementLaunch element_launch(Context& ctx, const ElementExtent& extent) {
   const Index blocks = std::min(needed, resident);
   const Index step = blocks * kElementThreads;
   return {{extent.groups, extent.rows, extent.cols, step / extent.cols, step % extent.cols},
-          {blocks, groups_at_once, kElementThreads}};
+          {blocks, groups_at_once, 1, kElementThreads}};
 }
 
 }  // namespace ganmm::kernels::cuda

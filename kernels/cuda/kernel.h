@@ -28,8 +28,10 @@ GANMM_DEVICE int thread_index_x() { return static_cast<int>(threadIdx.x); }
 GANMM_DEVICE int block_size_x() { return static_cast<int>(blockDim.x); }
 GANMM_DEVICE int block_index_x() { return static_cast<int>(blockIdx.x); }
 GANMM_DEVICE int block_index_y() { return static_cast<int>(blockIdx.y); }
+GANMM_DEVICE int block_index_z() { return static_cast<int>(blockIdx.z); }
 GANMM_DEVICE int grid_size_x() { return static_cast<int>(gridDim.x); }
 GANMM_DEVICE int grid_size_y() { return static_cast<int>(gridDim.y); }
+GANMM_DEVICE int grid_size_z() { return static_cast<int>(gridDim.z); }
 
 // The shared memory that the launch asked for, 16-byte aligned, uninitialised.
 template <class T>
@@ -49,6 +51,20 @@ template <class T>
 GANMM_DEVICE T shuffle_down(T value, int delta) {
   return __shfl_down_sync(kWholeWarp, value, static_cast<unsigned>(delta));
 }
+
+// The value of the thread `lane` of the warp. All 32 threads must take part.
+template <class T>
+GANMM_DEVICE T shuffle(T value, int lane) {
+  return __shfl_sync(kWholeWarp, value, lane);
+}
+// The value of the thread whose number in the warp differs in the bits of `mask`.
+template <class T>
+GANMM_DEVICE T shuffle_xor(T value, int mask) {
+  return __shfl_xor_sync(kWholeWarp, value, mask);
+}
+// Bit l is set where thread l of the warp says true. All 32 threads must take part.
+GANMM_DEVICE unsigned ballot(bool predicate) { return __ballot_sync(kWholeWarp, predicate); }
+GANMM_DEVICE int count_bits(unsigned bits) { return __popc(bits); }
 
 // Returns the value before. Integers only: sums of floats would depend on the order of arrival.
 GANMM_DEVICE int atomic_add(int* target, int value) { return atomicAdd(target, value); }

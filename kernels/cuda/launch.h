@@ -23,6 +23,7 @@ inline constexpr std::size_t kStaticSharedLimit = 48 << 10;  // more must be opt
 struct LaunchShape {
   Index blocks_x = 1;  // the large dimension
   Index blocks_y = 1;
+  Index blocks_z = 1;
   int threads = 0;               // per block
   std::size_t shared_bytes = 0;  // dynamic, device::dynamic_shared()
 };
@@ -42,16 +43,17 @@ void launch(Context& ctx, const char* name, const LaunchShape& shape, void (*ker
   const auto check = [&](cudaError_t error, const char* attempt) {
     if (error == cudaSuccess) return;
     throw_cuda_error(error,
-                     message(attempt, " ", name, " (", shape.blocks_x, " x ", shape.blocks_y,
-                             " blocks of ", shape.threads, " threads, ", shape.shared_bytes,
-                             " bytes shared)"),
+                     message(attempt, " ", name, " (", shape.blocks_x, " x ", shape.blocks_y, " x ",
+                             shape.blocks_z, " blocks of ", shape.threads, " threads, ",
+                             shape.shared_bytes, " bytes shared)"),
                      __FILE__, __LINE__);
   };
   require<ShapeError>(shape.blocks_x >= 1 && shape.blocks_x <= kMaxBlocksX && shape.blocks_y >= 1 &&
-                          shape.blocks_y <= kMaxBlocksY,
+                          shape.blocks_y <= kMaxBlocksY && shape.blocks_z >= 1 &&
+                          shape.blocks_z <= kMaxBlocksY,
                       "launching ", name, ": expected 1 to ", kMaxBlocksX, " x ", kMaxBlocksY,
-                      " blocks, found ", shape.blocks_x, " x ", shape.blocks_y,
-                      "; use smaller tensors");
+                      " x ", kMaxBlocksY, " blocks, found ", shape.blocks_x, " x ", shape.blocks_y,
+                      " x ", shape.blocks_z, "; use smaller tensors");
   const CudaState& state = cuda_state(ctx);
   const DeviceGuard guard(state.device());
   const void* function = reinterpret_cast<const void*>(kernel);
@@ -61,11 +63,12 @@ void launch(Context& ctx, const char* name, const LaunchShape& shape, void (*ker
           "asking for the shared memory of");
   }
   std::array<void*, sizeof...(Parameters)> pointers{&arguments...};
-  check(cudaLaunchKernel(
-            function,
-            dim3(static_cast<unsigned>(shape.blocks_x), static_cast<unsigned>(shape.blocks_y)),
-            dim3(static_cast<unsigned>(shape.threads)), pointers.data(), shape.shared_bytes,
-            state.stream()),
+  check(cudaLaunchKernel(function,
+                         dim3(static_cast<unsigned>(shape.blocks_x),
+                              static_cast<unsigned>(shape.blocks_y),
+                              static_cast<unsigned>(shape.blocks_z)),
+                         dim3(static_cast<unsigned>(shape.threads)), pointers.data(),
+                         shape.shared_bytes, state.stream()),
         "launching");
 #if GANMM_SYNC_LAUNCHES
   cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;

@@ -24,10 +24,8 @@ void activation_forward(Context& ctx, GroupView<T> y, GroupView<const T> x, Acti
   check_view(op, "y", y);
   check_like(op, "x", x, "y", y);
   dispatch<T>(
-      ctx, op, [&] { cpu::activation_forward(ctx, y, x, activation); },
-      [&] {
-        if constexpr (std::is_same_v<T, float>) cuda::activation_forward(ctx, y, x, activation);
-      });
+      ctx, op, [&](auto& c) { cpu::activation_forward<T>(c, y, x, activation); },
+      [&](auto& c) { cuda::activation_forward<T>(c, y, x, activation); });
 }
 
 template <class T>
@@ -39,12 +37,8 @@ void activation_backward(Context& ctx, GroupView<T> d_x, GroupView<const T> d_y,
   check_like(op, "d_y", d_y, "d_x", d_x);
   check_like(op, "y", y, "d_x", d_x);
   dispatch<T>(
-      ctx, op, [&] { cpu::activation_backward(ctx, d_x, d_y, y, activation); },
-      [&] {
-        if constexpr (std::is_same_v<T, float>) {
-          cuda::activation_backward(ctx, d_x, d_y, y, activation);
-        }
-      });
+      ctx, op, [&](auto& c) { cpu::activation_backward<T>(c, d_x, d_y, y, activation); },
+      [&](auto& c) { cuda::activation_backward<T>(c, d_x, d_y, y, activation); });
 }
 
 template <class T>
@@ -58,23 +52,19 @@ void activation_curvature(Context& ctx, GroupView<T> r_x, GroupView<const T> r_y
   check_like(op, "y", y, "r_x", r_x);
   check_like(op, "u", u, "r_x", r_x);
   check_like(op, "t", t, "r_x", r_x);
-  dispatch_cpu_only(ctx, op,
-                    [&] { cpu::activation_curvature(ctx, r_x, r_y, y, u, t, activation); });
+  dispatch<T>(
+      ctx, op, [&](auto& c) { cpu::activation_curvature<T>(c, r_x, r_y, y, u, t, activation); },
+      [&](auto& c) { cuda::activation_curvature<T>(c, r_x, r_y, y, u, t, activation); });
 }
 
-template void activation_forward<float>(Context&, GroupView<float>, GroupView<const float>,
-                                        Activation);
-template void activation_forward<double>(Context&, GroupView<double>, GroupView<const double>,
-                                         Activation);
-template void activation_backward<float>(Context&, GroupView<float>, GroupView<const float>,
-                                         GroupView<const float>, Activation);
-template void activation_backward<double>(Context&, GroupView<double>, GroupView<const double>,
-                                          GroupView<const double>, Activation);
-template void activation_curvature<float>(Context&, GroupView<float>, GroupView<const float>,
-                                          GroupView<const float>, GroupView<const float>,
-                                          GroupView<const float>, Activation);
-template void activation_curvature<double>(Context&, GroupView<double>, GroupView<const double>,
-                                           GroupView<const double>, GroupView<const double>,
-                                           GroupView<const double>, Activation);
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template void activation_forward<T>(Context&, GroupView<T>, GroupView<const T>, Activation);     \
+  template void activation_backward<T>(Context&, GroupView<T>, GroupView<const T>,                 \
+                                       GroupView<const T>, Activation);                            \
+  template void activation_curvature<T>(Context&, GroupView<T>, GroupView<const T>,                \
+                                        GroupView<const T>, GroupView<const T>,                    \
+                                        GroupView<const T>, Activation);
+
+GANMM_FOR_EACH_TYPE(GANMM_INSTANTIATE)
 
 }  // namespace ganmm::kernels

@@ -91,7 +91,9 @@ void conv_forward(Context& ctx, GroupView<T> y, GroupView<const T> x, ParamView<
   check_filter(op, filter, y.groups, geometry);
   check_bias(op, epilogue.bias, y.groups, geometry.out_c);
   if (y.groups == 0 || y.batch == 0) return;
-  dispatch_cpu_only(ctx, op, [&] { cpu::conv_forward(ctx, y, x, filter, geometry, epilogue); });
+  dispatch<T>(
+      ctx, op, [&](auto& c) { cpu::conv_forward<T>(c, y, x, filter, geometry, epilogue); },
+      [&](auto& c) { cuda::conv_forward<T>(c, y, x, filter, geometry, epilogue); });
 }
 
 template <class T>
@@ -105,12 +107,14 @@ void conv_backward_data(Context& ctx, GroupView<T> d_x, GroupView<const T> d_y,
   check_filter(op, filter, d_x.groups, geometry);
   check_bias(op, epilogue.bias, d_x.groups, geometry.in_c);
   if (d_x.groups == 0 || d_x.batch == 0) return;
-  dispatch_cpu_only(ctx, op,
-                    [&] { cpu::conv_backward_data(ctx, d_x, d_y, filter, geometry, epilogue); });
+  dispatch<T>(
+      ctx, op,
+      [&](auto& c) { cpu::conv_backward_data<T>(c, d_x, d_y, filter, geometry, epilogue); },
+      [&](auto& c) { cuda::conv_backward_data<T>(c, d_x, d_y, filter, geometry, epilogue); });
 }
 
 template <class T>
-void conv_backward_weights(Context& ctx, ParamView<T> d_filter, GroupView<const T> x,
+void conv_backward_weights(Context& ctx, ParamView<Master<T>> d_filter, GroupView<const T> x,
                            GroupView<const T> d_y, const ConvGeometry& geometry, Write write) {
   const char* op = "conv_backward_weights";
   check_geometry(op, geometry);
@@ -118,8 +122,10 @@ void conv_backward_weights(Context& ctx, ParamView<T> d_filter, GroupView<const 
   check_items(op, "x", x, geometry.input(), d_filter.groups, d_y.batch, true);
   check_items(op, "d_y", d_y, geometry.output(), d_filter.groups, d_y.batch, true);
   if (d_filter.groups == 0) return;
-  dispatch_cpu_only(ctx, op,
-                    [&] { cpu::conv_backward_weights(ctx, d_filter, x, d_y, geometry, write); });
+  dispatch<T>(
+      ctx, op,
+      [&](auto& c) { cpu::conv_backward_weights<T>(c, d_filter, x, d_y, geometry, write); },
+      [&](auto& c) { cuda::conv_backward_weights<T>(c, d_filter, x, d_y, geometry, write); });
 }
 
 template <class T>
@@ -128,28 +134,27 @@ Index conv_workspace(const Context& ctx, Index groups, Index batch, const ConvGe
   check_geometry(op, geometry);
   require<ShapeError>(groups >= 0 && batch >= 0, op, ": expected counts >= 0, found ", groups,
                       " groups of ", batch, " items; check the plan");
-  require<UnsupportedError>(ctx.on_cpu(), "conv on ", to_string(ctx.device()),
-                            ": this op has no CUDA version; choose the CPU backend");
-  return cpu::conv_workspace<T>(batch, geometry);
+  if constexpr (!std::is_same_v<T, BFloat16>) {
+    // On the CPU groups are computed one after the other and share it.
+    if (ctx.on_cpu()) return cpu::conv_workspace<T>(batch, geometry);
+  }
+  if constexpr (!std::is_same_v<T, double>) {
+    return cuda::conv_workspace<T>(ctx, groups, batch, geometry);
+  }
+  throw UnsupportedError(message(op, ": this element type does not exist on ",
+                                 to_string(ctx.device()), "; choose the other backend"));
 }
 
-template Index conv_workspace<float>(const Context&, Index, Index, const ConvGeometry&);
-template Index conv_workspace<double>(const Context&, Index, Index, const ConvGeometry&);
-template void conv_forward<float>(Context&, GroupView<float>, GroupView<const float>,
-                                  ParamView<const float>, const ConvGeometry&,
-                                  const Epilogue<float>&);
-template void conv_forward<double>(Context&, GroupView<double>, GroupView<const double>,
-                                   ParamView<const double>, const ConvGeometry&,
-                                   const Epilogue<double>&);
-template void conv_backward_data<float>(Context&, GroupView<float>, GroupView<const float>,
-                                        ParamView<const float>, const ConvGeometry&,
-                                        const Epilogue<float>&);
-template void conv_backward_data<double>(Context&, GroupView<double>, GroupView<const double>,
-                                         ParamView<const double>, const ConvGeometry&,
-                                         const Epilogue<double>&);
-template void conv_backward_weights<float>(Context&, ParamView<float>, GroupView<const float>,
-                                           GroupView<const float>, const ConvGeometry&, Write);
-template void conv_backward_weights<double>(Context&, ParamView<double>, GroupView<const double>,
-                                            GroupView<const double>, const ConvGeometry&, Write);
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template Index conv_workspace<T>(const Context&, Index, Index, const ConvGeometry&);             \
+  template void conv_forward<T>(Context&, GroupView<T>, GroupView<const T>, ParamView<const T>,    \
+                                const ConvGeometry&, const Epilogue<T>&);                          \
+  template void conv_backward_data<T>(Context&, GroupView<T>, GroupView<const T>,                  \
+                                      ParamView<const T>, const ConvGeometry&,                     \
+                                      const Epilogue<T>&);                                         \
+  template void conv_backward_weights<T>(Context&, ParamView<Master<T>>, GroupView<const T>,       \
+                                         GroupView<const T>, const ConvGeometry&, Write);
+
+GANMM_FOR_EACH_TYPE(GANMM_INSTANTIATE)
 
 }  // namespace ganmm::kernels

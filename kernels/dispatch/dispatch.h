@@ -1,31 +1,32 @@
 // How an op picks its backend after its arguments were checked.
 #pragma once
 
+#include "kernels/core/bfloat16.h"
 #include "kernels/core/context.h"
 
 #include <type_traits>
 
+// Calls of(T) for every element type that ops exist for: float on both backends, double on the CPU
+// alone (gradient checks), bfloat16 on CUDA alone (math mode bf16).
+#define GANMM_FOR_EACH_TYPE(of) of(float) of(double) of(::ganmm::BFloat16)
+// Ops on labels, posteriors and parameters, which are never stored as bfloat16.
+#define GANMM_FOR_EACH_WIDE_TYPE(of) of(float) of(double)
+
 namespace ganmm::kernels {
 
-// Calls `on_cpu`, or `on_cuda` when the context is a CUDA device. The CUDA backend computes in
-// single precision; T = double exists on the CPU alone, for gradient checks.
+// Calls `on_cpu(ctx)`, or `on_cuda(ctx)` when the context is a CUDA device. Both are generic
+// lambdas, so that the one which does not exist for T is never instantiated.
 template <class T, class Cpu, class Cuda>
 void dispatch(Context& ctx, const char* op, Cpu&& on_cpu, Cuda&& on_cuda) {
-  if (ctx.on_cpu()) return on_cpu();
-  if constexpr (std::is_same_v<T, float>) {
-    return on_cuda();
+  if (ctx.on_cpu()) {
+    if constexpr (!std::is_same_v<T, BFloat16>) return on_cpu(ctx);
   } else {
-    throw UnsupportedError(message(op, " in double precision on ", to_string(ctx.device()),
-                                   ": expected float there; use the CPU for double"));
+    if constexpr (!std::is_same_v<T, double>) return on_cuda(ctx);
   }
-}
-
-// An op whose CUDA version does not exist.
-template <class Cpu>
-void dispatch_cpu_only(Context& ctx, const char* op, Cpu&& on_cpu) {
-  require<UnsupportedError>(ctx.on_cpu(), op, " on ", to_string(ctx.device()),
-                            ": this op has no CUDA version; choose the CPU backend");
-  on_cpu();
+  throw UnsupportedError(message(op, " on ", to_string(ctx.device()), ": expected ",
+                                 ctx.on_cpu() ? "float or double there, found bfloat16"
+                                              : "float or bfloat16 there, found double",
+                                 "; choose the other backend"));
 }
 
 }  // namespace ganmm::kernels

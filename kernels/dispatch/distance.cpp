@@ -36,8 +36,10 @@ void nearest_centre(Context& ctx, std::int32_t* label, T* distance, Index label_
                       ": expected 1 to 2^31-1 centres, found ", centre.batch,
                       "; a row needs a centre to be nearest to");
   check_labels(op, label, label_stride, centre.groups, data.batch);
-  dispatch_cpu_only(
-      ctx, op, [&] { cpu::nearest_centre<T>(ctx, label, distance, label_stride, data, centre); });
+  dispatch<T>(
+      ctx, op,
+      [&](auto& c) { cpu::nearest_centre<T>(c, label, distance, label_stride, data, centre); },
+      [&](auto& c) { cuda::nearest_centre<T>(c, label, distance, label_stride, data, centre); });
 }
 
 template <class T>
@@ -52,17 +54,18 @@ void centre_sums(Context& ctx, double* sum, double* count, Index centres, const 
                       ": expected memory for the sums and counts of at least one centre, found ",
                       centres, " centres", missing ? " and a null pointer" : "",
                       "; allocate and clear both before the first chunk of rows");
-  dispatch_cpu_only(
-      ctx, op, [&] { cpu::centre_sums<T>(ctx, sum, count, centres, label, label_stride, data); });
+  dispatch<T>(
+      ctx, op,
+      [&](auto& c) { cpu::centre_sums<T>(c, sum, count, centres, label, label_stride, data); },
+      [&](auto& c) { cuda::centre_sums<T>(c, sum, count, centres, label, label_stride, data); });
 }
 
-template void nearest_centre<float>(Context&, std::int32_t*, float*, Index, GroupView<const float>,
-                                    GroupView<const float>);
-template void nearest_centre<double>(Context&, std::int32_t*, double*, Index,
-                                     GroupView<const double>, GroupView<const double>);
-template void centre_sums<float>(Context&, double*, double*, Index, const std::int32_t*, Index,
-                                 GroupView<const float>);
-template void centre_sums<double>(Context&, double*, double*, Index, const std::int32_t*, Index,
-                                  GroupView<const double>);
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template void nearest_centre<T>(Context&, std::int32_t*, T*, Index, GroupView<const T>,          \
+                                  GroupView<const T>);                                             \
+  template void centre_sums<T>(Context&, double*, double*, Index, const std::int32_t*, Index,      \
+                               GroupView<const T>);
+
+GANMM_FOR_EACH_WIDE_TYPE(GANMM_INSTANTIATE)
 
 }  // namespace ganmm::kernels

@@ -27,57 +27,81 @@ void check_crop(const char* op, const GroupView<A>& whole, const GroupView<B>& p
 template <class T>
 void fill(Context& ctx, GroupView<T> y, double value) {
   check_view("fill", "y", y);
-  dispatch_cpu_only(ctx, "fill", [&] { cpu::fill<T>(ctx, y, value); });
+  dispatch<T>(
+      ctx, "fill", [&](auto& c) { cpu::fill<T>(c, y, value); },
+      [&](auto& c) { cuda::fill<T>(c, y, value); });
+}
+
+template <class To, class From>
+void copy(Context& ctx, GroupView<To> y, GroupView<const From> x) {
+  check_view("copy", "y", y);
+  check_like("copy", "x", x, "y", y);
+  // Either side may be bfloat16.
+  using Narrow = std::conditional_t<std::is_same_v<From, BFloat16>, From, To>;
+  dispatch<Narrow>(
+      ctx, "copy", [&](auto& c) { cpu::copy<To, From>(c, y, x); },
+      [&](auto& c) { cuda::copy<To, From>(c, y, x); });
 }
 
 template <class T>
 void axpby(Context& ctx, GroupView<T> y, double a, GroupView<const T> x, double b) {
   check_view("axpby", "y", y);
   check_like("axpby", "x", x, "y", y);
-  dispatch_cpu_only(ctx, "axpby", [&] { cpu::axpby<T>(ctx, y, a, x, b); });
+  dispatch<T>(
+      ctx, "axpby", [&](auto& c) { cpu::axpby<T>(c, y, a, x, b); },
+      [&](auto& c) { cuda::axpby<T>(c, y, a, x, b); });
 }
 
 template <class T>
-void add_bias(Context& ctx, GroupView<T> x, ParamView<const T> bias) {
+void add_bias(Context& ctx, GroupView<T> x, ParamView<const Master<T>> bias) {
   const char* op = "add_bias";
   check_view(op, "x", x);
   check_channels(op, "x", x);
   check_param(op, "bias", bias, x.groups, x.item.back(), "one value per channel of x");
-  dispatch_cpu_only(ctx, op, [&] { cpu::add_bias<T>(ctx, x, bias); });
+  dispatch<T>(
+      ctx, op, [&](auto& c) { cpu::add_bias<T>(c, x, bias); },
+      [&](auto& c) { cuda::add_bias<T>(c, x, bias); });
 }
 
 template <class T>
-void bias_grad(Context& ctx, ParamView<T> d_bias, GroupView<const T> d_y, Write write) {
+void bias_grad(Context& ctx, ParamView<Master<T>> d_bias, GroupView<const T> d_y, Write write) {
   const char* op = "bias_grad";
   check_view(op, "d_y", d_y);
   check_channels(op, "d_y", d_y);
   check_param(op, "d_bias", d_bias, d_y.groups, d_y.item.back(), "one value per channel of d_y");
-  dispatch_cpu_only(ctx, op, [&] { cpu::bias_grad<T>(ctx, d_bias, d_y, write); });
+  dispatch<T>(
+      ctx, op, [&](auto& c) { cpu::bias_grad<T>(c, d_bias, d_y, write); },
+      [&](auto& c) { cuda::bias_grad<T>(c, d_bias, d_y, write); });
 }
 
 template <class T>
 void crop(Context& ctx, GroupView<T> y, GroupView<const T> x) {
   check_crop("crop", x, y);
-  dispatch_cpu_only(ctx, "crop", [&] { cpu::crop<T>(ctx, y, x); });
+  dispatch<T>(
+      ctx, "crop", [&](auto& c) { cpu::crop<T>(c, y, x); },
+      [&](auto& c) { cuda::crop<T>(c, y, x); });
 }
 
 template <class T>
 void crop_backward(Context& ctx, GroupView<T> x, GroupView<const T> y) {
   check_crop("crop_backward", x, y);
-  dispatch_cpu_only(ctx, "crop_backward", [&] { cpu::crop_backward<T>(ctx, x, y); });
+  dispatch<T>(
+      ctx, "crop_backward", [&](auto& c) { cpu::crop_backward<T>(c, x, y); },
+      [&](auto& c) { cuda::crop_backward<T>(c, x, y); });
 }
 
-template void fill<float>(Context&, GroupView<float>, double);
-template void fill<double>(Context&, GroupView<double>, double);
-template void axpby<float>(Context&, GroupView<float>, double, GroupView<const float>, double);
-template void axpby<double>(Context&, GroupView<double>, double, GroupView<const double>, double);
-template void add_bias<float>(Context&, GroupView<float>, ParamView<const float>);
-template void add_bias<double>(Context&, GroupView<double>, ParamView<const double>);
-template void bias_grad<float>(Context&, ParamView<float>, GroupView<const float>, Write);
-template void bias_grad<double>(Context&, ParamView<double>, GroupView<const double>, Write);
-template void crop<float>(Context&, GroupView<float>, GroupView<const float>);
-template void crop<double>(Context&, GroupView<double>, GroupView<const double>);
-template void crop_backward<float>(Context&, GroupView<float>, GroupView<const float>);
-template void crop_backward<double>(Context&, GroupView<double>, GroupView<const double>);
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template void fill<T>(Context&, GroupView<T>, double);                                           \
+  template void copy<T, T>(Context&, GroupView<T>, GroupView<const T>);                            \
+  template void axpby<T>(Context&, GroupView<T>, double, GroupView<const T>, double);              \
+  template void add_bias<T>(Context&, GroupView<T>, ParamView<const Master<T>>);                   \
+  template void bias_grad<T>(Context&, ParamView<Master<T>>, GroupView<const T>, Write);           \
+  template void crop<T>(Context&, GroupView<T>, GroupView<const T>);                               \
+  template void crop_backward<T>(Context&, GroupView<T>, GroupView<const T>);
+
+GANMM_FOR_EACH_TYPE(GANMM_INSTANTIATE)
+
+template void copy<float, BFloat16>(Context&, GroupView<float>, GroupView<const BFloat16>);
+template void copy<BFloat16, float>(Context&, GroupView<BFloat16>, GroupView<const float>);
 
 }  // namespace ganmm::kernels

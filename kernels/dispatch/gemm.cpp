@@ -30,8 +30,8 @@ void check_layout(const MatrixView<T>& matrix, const char* name, bool input) {
 
 }  // namespace
 
-template <class T>
-void gemm(Context& ctx, MatrixView<T> c, MatrixView<const T> a, Transpose transpose_a,
+template <class T, class C>
+void gemm(Context& ctx, MatrixView<C> c, MatrixView<const T> a, Transpose transpose_a,
           MatrixView<const T> b, Transpose transpose_b, Write write, const Epilogue<T>& epilogue) {
   check_layout(c, "c", false);
   check_layout(a, "a", true);
@@ -51,7 +51,7 @@ void gemm(Context& ctx, MatrixView<T> c, MatrixView<const T> a, Transpose transp
                       c.cols, "] a", text(transpose_a), " [", a_rows, "x", a_cols, "] b",
                       text(transpose_b), " [", b_rows, "x", b_cols,
                       "]; check the shapes and the transpose flags");
-  const ParamView<const T>& bias = epilogue.bias;
+  const ParamView<const Master<T>>& bias = epilogue.bias;
   require<ShapeError>(
       write == Write::overwrite || (bias.data == nullptr && epilogue.activation.identity()),
       "gemm: expected no bias or activation when accumulating, found one; overwrite instead");
@@ -60,17 +60,19 @@ void gemm(Context& ctx, MatrixView<T> c, MatrixView<const T> a, Transpose transp
                       bias.groups, " x [", to_string(bias.shape), "]; one value per column of c");
   if (c.groups == 0 || c.rows == 0 || c.cols == 0) return;
   dispatch<T>(
-      ctx, "gemm", [&] { cpu::gemm(ctx, c, a, transpose_a, b, transpose_b, write, epilogue); },
-      [&] {
-        if constexpr (std::is_same_v<T, float>) {
-          cuda::gemm(ctx, c, a, transpose_a, b, transpose_b, write, epilogue);
-        }
-      });
+      ctx, "gemm",
+      [&](auto& x) { cpu::gemm<T>(x, c, a, transpose_a, b, transpose_b, write, epilogue); },
+      [&](auto& x) { cuda::gemm<T, C>(x, c, a, transpose_a, b, transpose_b, write, epilogue); });
 }
 
-template void gemm<float>(Context&, MatrixView<float>, MatrixView<const float>, Transpose,
-                          MatrixView<const float>, Transpose, Write, const Epilogue<float>&);
-template void gemm<double>(Context&, MatrixView<double>, MatrixView<const double>, Transpose,
-                           MatrixView<const double>, Transpose, Write, const Epilogue<double>&);
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template void gemm<T, T>(Context&, MatrixView<T>, MatrixView<const T>, Transpose,                \
+                           MatrixView<const T>, Transpose, Write, const Epilogue<T>&);
+
+GANMM_FOR_EACH_TYPE(GANMM_INSTANTIATE)
+
+template void gemm<BFloat16, float>(Context&, MatrixView<float>, MatrixView<const BFloat16>,
+                                    Transpose, MatrixView<const BFloat16>, Transpose, Write,
+                                    const Epilogue<BFloat16>&);
 
 }  // namespace ganmm::kernels

@@ -14,7 +14,9 @@ void wasserstein_signal(Context& ctx, GroupView<T> d_score, Index real, Index fa
       real >= 0 && fake >= 0 && real <= d_score.batch && fake <= d_score.batch - real, op,
       ": expected real and fake rows within [N=", d_score.groups, "][B=", d_score.batch,
       "], found ", real, " real and ", fake, " fake; count the rows of the critic batch");
-  dispatch_cpu_only(ctx, op, [&] { cpu::wasserstein_signal<T>(ctx, d_score, real, fake); });
+  dispatch<T>(
+      ctx, op, [&](auto& c) { cpu::wasserstein_signal<T>(c, d_score, real, fake); },
+      [&](auto& c) { cuda::wasserstein_signal<T>(c, d_score, real, fake); });
 }
 
 template <class T>
@@ -31,17 +33,19 @@ void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
   require<ConfigError>(settings.label_smoothing >= 0 && settings.label_smoothing <= 1, op,
                        ": expected label smoothing in [0, 1], found ", settings.label_smoothing,
                        "; 0 turns it off");
-  dispatch_cpu_only(ctx, op,
-                    [&] { cpu::cross_entropy<T>(ctx, loss, d_logits, logits, label, settings); });
+  dispatch<T>(
+      ctx, op, [&](auto& c) { cpu::cross_entropy<T>(c, loss, d_logits, logits, label, settings); },
+      [&](auto& c) { cuda::cross_entropy<T>(c, loss, d_logits, logits, label, settings); });
 }
 
-template void wasserstein_signal<float>(Context&, GroupView<float>, Index, Index);
-template void wasserstein_signal<double>(Context&, GroupView<double>, Index, Index);
-template void cross_entropy<float>(Context&, ParamView<float>, GroupView<float>,
-                                   GroupView<const float>, const std::int32_t*,
-                                   const CrossEntropySettings&);
-template void cross_entropy<double>(Context&, ParamView<double>, GroupView<double>,
-                                    GroupView<const double>, const std::int32_t*,
-                                    const CrossEntropySettings&);
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template void wasserstein_signal<T>(Context&, GroupView<T>, Index, Index);
+GANMM_FOR_EACH_TYPE(GANMM_INSTANTIATE)
+#undef GANMM_INSTANTIATE
+
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template void cross_entropy<T>(Context&, ParamView<T>, GroupView<T>, GroupView<const T>,         \
+                                 const std::int32_t*, const CrossEntropySettings&);
+GANMM_FOR_EACH_WIDE_TYPE(GANMM_INSTANTIATE)
 
 }  // namespace ganmm::kernels

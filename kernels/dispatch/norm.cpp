@@ -40,8 +40,9 @@ Index norm_statistics(const NormSettings& settings, Index batch, Index channels)
 }
 
 template <class T>
-void norm_forward(Context& ctx, GroupView<T> z, ParamView<T> mean, ParamView<T> inv_sigma,
-                  GroupView<const T> x, ParamView<const T> gamma, ParamView<const T> beta,
+void norm_forward(Context& ctx, GroupView<T> z, ParamView<Master<T>> mean,
+                  ParamView<Master<T>> inv_sigma, GroupView<const T> x,
+                  ParamView<const Master<T>> gamma, ParamView<const Master<T>> beta,
                   const NormSettings& settings) {
   const char* op = "norm_forward";
   check_norm(op, x, mean, inv_sigma, settings);
@@ -51,56 +52,73 @@ void norm_forward(Context& ctx, GroupView<T> z, ParamView<T> mean, ParamView<T> 
   require<ConfigError>(settings.epsilon >= 0 && std::isfinite(settings.epsilon), op,
                        ": expected a finite epsilon >= 0, found ", settings.epsilon,
                        "; 1e-5 is usual");
-  dispatch_cpu_only(
-      ctx, op, [&] { cpu::norm_forward<T>(ctx, z, mean, inv_sigma, x, gamma, beta, settings); });
+  dispatch<T>(
+      ctx, op,
+      [&](auto& c) { cpu::norm_forward<T>(c, z, mean, inv_sigma, x, gamma, beta, settings); },
+      [&](auto& c) { cuda::norm_forward<T>(c, z, mean, inv_sigma, x, gamma, beta, settings); });
 }
 
 template <class T>
 void norm_backward_data(Context& ctx, GroupView<T> d_x, GroupView<const T> d_z,
-                        GroupView<const T> x, ParamView<const T> mean, ParamView<const T> inv_sigma,
-                        ParamView<const T> gamma, const NormSettings& settings) {
+                        GroupView<const T> x, ParamView<const Master<T>> mean,
+                        ParamView<const Master<T>> inv_sigma, ParamView<const Master<T>> gamma,
+                        const NormSettings& settings) {
   const char* op = "norm_backward_data";
   check_norm(op, x, mean, inv_sigma, settings);
   check_like(op, "d_x", d_x, "x", x);
   check_like(op, "d_z", d_z, "x", x);
   check_channel_param(op, "gamma", gamma, x);
-  dispatch_cpu_only(ctx, op, [&] {
-    cpu::norm_backward_data<T>(ctx, d_x, d_z, x, mean, inv_sigma, gamma, settings);
-  });
+  dispatch<T>(
+      ctx, op,
+      [&](auto& c) {
+        cpu::norm_backward_data<T>(c, d_x, d_z, x, mean, inv_sigma, gamma, settings);
+      },
+      [&](auto& c) {
+        cuda::norm_backward_data<T>(c, d_x, d_z, x, mean, inv_sigma, gamma, settings);
+      });
 }
 
 template <class T>
-void norm_backward_params(Context& ctx, ParamView<T> d_gamma, ParamView<T> d_beta,
-                          GroupView<const T> d_z, GroupView<const T> x, ParamView<const T> mean,
-                          ParamView<const T> inv_sigma, const NormSettings& settings, Write write) {
+void norm_backward_params(Context& ctx, ParamView<Master<T>> d_gamma, ParamView<Master<T>> d_beta,
+                          GroupView<const T> d_z, GroupView<const T> x,
+                          ParamView<const Master<T>> mean, ParamView<const Master<T>> inv_sigma,
+                          const NormSettings& settings, Write write) {
   const char* op = "norm_backward_params";
   check_norm(op, x, mean, inv_sigma, settings);
   check_like(op, "d_z", d_z, "x", x);
   check_channel_param(op, "d_gamma", d_gamma, x);
   check_channel_param(op, "d_beta", d_beta, x);
-  dispatch_cpu_only(ctx, op, [&] {
-    cpu::norm_backward_params<T>(ctx, d_gamma, d_beta, d_z, x, mean, inv_sigma, settings, write);
-  });
+  dispatch<T>(
+      ctx, op,
+      [&](auto& c) {
+        cpu::norm_backward_params<T>(c, d_gamma, d_beta, d_z, x, mean, inv_sigma, settings, write);
+      },
+      [&](auto& c) {
+        cuda::norm_backward_params<T>(c, d_gamma, d_beta, d_z, x, mean, inv_sigma, settings, write);
+      });
 }
 
 template <class T>
 void norm_tangent(Context& ctx, GroupView<T> t_z, GroupView<const T> t_x, GroupView<const T> x,
-                  ParamView<const T> mean, ParamView<const T> inv_sigma, ParamView<const T> gamma,
-                  const NormSettings& settings) {
+                  ParamView<const Master<T>> mean, ParamView<const Master<T>> inv_sigma,
+                  ParamView<const Master<T>> gamma, const NormSettings& settings) {
   const char* op = "norm_tangent";
   check_norm(op, x, mean, inv_sigma, settings);
   check_like(op, "t_z", t_z, "x", x);
   check_like(op, "t_x", t_x, "x", x);
   check_channel_param(op, "gamma", gamma, x);
-  dispatch_cpu_only(
-      ctx, op, [&] { cpu::norm_tangent<T>(ctx, t_z, t_x, x, mean, inv_sigma, gamma, settings); });
+  dispatch<T>(
+      ctx, op,
+      [&](auto& c) { cpu::norm_tangent<T>(c, t_z, t_x, x, mean, inv_sigma, gamma, settings); },
+      [&](auto& c) { cuda::norm_tangent<T>(c, t_z, t_x, x, mean, inv_sigma, gamma, settings); });
 }
 
 template <class T>
-void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<T> d_gamma, ParamView<T> d_beta,
-                  GroupView<const T> r_z, GroupView<const T> u, GroupView<const T> t_x,
-                  GroupView<const T> x, ParamView<const T> mean, ParamView<const T> inv_sigma,
-                  ParamView<const T> gamma, const NormSettings& settings) {
+void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<Master<T>> d_gamma,
+                  ParamView<Master<T>> d_beta, GroupView<const T> r_z, GroupView<const T> u,
+                  GroupView<const T> t_x, GroupView<const T> x, ParamView<const Master<T>> mean,
+                  ParamView<const Master<T>> inv_sigma, ParamView<const Master<T>> gamma,
+                  const NormSettings& settings) {
   const char* op = "norm_penalty";
   require<UnsupportedError>(settings.kind == NormKind::layer, op,
                             ": expected layer norm, found batch norm, under which the penalty is "
@@ -118,53 +136,37 @@ void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<T> d_gamma, ParamVie
       out == nullptr || (out != r_z.data && out != u.data && out != t_x.data && out != x.data), op,
       ": expected memory of its own for r_x, found that of an input; the inputs are read again for "
       "the gradient of gamma");
-  dispatch_cpu_only(ctx, op, [&] {
-    cpu::norm_penalty<T>(ctx, r_x, d_gamma, d_beta, r_z, u, t_x, x, mean, inv_sigma, gamma,
-                         settings);
-  });
+  dispatch<T>(
+      ctx, op,
+      [&](auto& c) {
+        cpu::norm_penalty<T>(c, r_x, d_gamma, d_beta, r_z, u, t_x, x, mean, inv_sigma, gamma,
+                             settings);
+      },
+      [&](auto& c) {
+        cuda::norm_penalty<T>(c, r_x, d_gamma, d_beta, r_z, u, t_x, x, mean, inv_sigma, gamma,
+                              settings);
+      });
 }
 
-template void norm_forward<float>(Context&, GroupView<float>, ParamView<float>, ParamView<float>,
-                                  GroupView<const float>, ParamView<const float>,
-                                  ParamView<const float>, const NormSettings&);
-template void norm_forward<double>(Context&, GroupView<double>, ParamView<double>,
-                                   ParamView<double>, GroupView<const double>,
-                                   ParamView<const double>, ParamView<const double>,
-                                   const NormSettings&);
-template void norm_backward_data<float>(Context&, GroupView<float>, GroupView<const float>,
-                                        GroupView<const float>, ParamView<const float>,
-                                        ParamView<const float>, ParamView<const float>,
-                                        const NormSettings&);
-template void norm_backward_data<double>(Context&, GroupView<double>, GroupView<const double>,
-                                         GroupView<const double>, ParamView<const double>,
-                                         ParamView<const double>, ParamView<const double>,
-                                         const NormSettings&);
-template void norm_backward_params<float>(Context&, ParamView<float>, ParamView<float>,
-                                          GroupView<const float>, GroupView<const float>,
-                                          ParamView<const float>, ParamView<const float>,
-                                          const NormSettings&, Write);
-template void norm_backward_params<double>(Context&, ParamView<double>, ParamView<double>,
-                                           GroupView<const double>, GroupView<const double>,
-                                           ParamView<const double>, ParamView<const double>,
-                                           const NormSettings&, Write);
-template void norm_tangent<float>(Context&, GroupView<float>, GroupView<const float>,
-                                  GroupView<const float>, ParamView<const float>,
-                                  ParamView<const float>, ParamView<const float>,
-                                  const NormSettings&);
-template void norm_tangent<double>(Context&, GroupView<double>, GroupView<const double>,
-                                   GroupView<const double>, ParamView<const double>,
-                                   ParamView<const double>, ParamView<const double>,
-                                   const NormSettings&);
-template void norm_penalty<float>(Context&, GroupView<float>, ParamView<float>, ParamView<float>,
-                                  GroupView<const float>, GroupView<const float>,
-                                  GroupView<const float>, GroupView<const float>,
-                                  ParamView<const float>, ParamView<const float>,
-                                  ParamView<const float>, const NormSettings&);
-template void norm_penalty<double>(Context&, GroupView<double>, ParamView<double>,
-                                   ParamView<double>, GroupView<const double>,
-                                   GroupView<const double>, GroupView<const double>,
-                                   GroupView<const double>, ParamView<const double>,
-                                   ParamView<const double>, ParamView<const double>,
-                                   const NormSettings&);
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template void norm_forward<T>(                                                                   \
+      Context&, GroupView<T>, ParamView<Master<T>>, ParamView<Master<T>>, GroupView<const T>,      \
+      ParamView<const Master<T>>, ParamView<const Master<T>>, const NormSettings&);                \
+  template void norm_backward_data<T>(                                                             \
+      Context&, GroupView<T>, GroupView<const T>, GroupView<const T>, ParamView<const Master<T>>,  \
+      ParamView<const Master<T>>, ParamView<const Master<T>>, const NormSettings&);                \
+  template void norm_backward_params<T>(Context&, ParamView<Master<T>>, ParamView<Master<T>>,      \
+                                        GroupView<const T>, GroupView<const T>,                    \
+                                        ParamView<const Master<T>>, ParamView<const Master<T>>,    \
+                                        const NormSettings&, Write);                               \
+  template void norm_tangent<T>(Context&, GroupView<T>, GroupView<const T>, GroupView<const T>,    \
+                                ParamView<const Master<T>>, ParamView<const Master<T>>,            \
+                                ParamView<const Master<T>>, const NormSettings&);                  \
+  template void norm_penalty<T>(                                                                   \
+      Context&, GroupView<T>, ParamView<Master<T>>, ParamView<Master<T>>, GroupView<const T>,      \
+      GroupView<const T>, GroupView<const T>, GroupView<const T>, ParamView<const Master<T>>,      \
+      ParamView<const Master<T>>, ParamView<const Master<T>>, const NormSettings&);
+
+GANMM_FOR_EACH_TYPE(GANMM_INSTANTIATE)
 
 }  // namespace ganmm::kernels

@@ -22,19 +22,33 @@ void check(const char* op, const ParamSlabs<T>& slabs, const OptimizerSettings& 
 template <class T>
 void optimizer_step(Context& ctx, const ParamSlabs<T>& slabs, const OptimizerSettings& settings) {
   check("optimizer_step", slabs, settings);
-  dispatch_cpu_only(ctx, "optimizer_step", [&] { cpu::optimizer_step<T>(ctx, slabs, settings); });
+  dispatch<T>(
+      ctx, "optimizer_step", [&](auto& c) { cpu::optimizer_step<T>(c, slabs, settings); },
+      [&](auto& c) { cuda::optimizer_step<T>(c, slabs, settings); });
 }
 
 template <class T>
 void optimizer_reset(Context& ctx, const ParamSlabs<T>& slabs, const OptimizerSettings& settings) {
   check("optimizer_reset", slabs, settings);
-  dispatch_cpu_only(ctx, "optimizer_reset", [&] { cpu::optimizer_reset<T>(ctx, slabs, settings); });
+  dispatch<T>(
+      ctx, "optimizer_reset", [&](auto& c) { cpu::optimizer_reset<T>(c, slabs, settings); },
+      [&](auto& c) { cuda::optimizer_reset<T>(c, slabs, settings); });
 }
 
-template void optimizer_step<float>(Context&, const ParamSlabs<float>&, const OptimizerSettings&);
-template void optimizer_step<double>(Context&, const ParamSlabs<double>&, const OptimizerSettings&);
-template void optimizer_reset<float>(Context&, const ParamSlabs<float>&, const OptimizerSettings&);
-template void optimizer_reset<double>(Context&, const ParamSlabs<double>&,
-                                      const OptimizerSettings&);
+template <class T>
+void round_values(Context& ctx, const ParamSlabs<T>& slabs) {
+  if (slabs.rounded == nullptr) return;
+  if constexpr (std::is_same_v<T, float>) {
+    dispatch<BFloat16>(
+        ctx, "round_values", [](auto&) {}, [&](auto& c) { cuda::round_values(c, slabs); });
+  }
+}
+
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template void optimizer_step<T>(Context&, const ParamSlabs<T>&, const OptimizerSettings&);       \
+  template void round_values<T>(Context&, const ParamSlabs<T>&);                                   \
+  template void optimizer_reset<T>(Context&, const ParamSlabs<T>&, const OptimizerSettings&);
+
+GANMM_FOR_EACH_WIDE_TYPE(GANMM_INSTANTIATE)
 
 }  // namespace ganmm::kernels

@@ -19,19 +19,24 @@ void check_fill(const char* op, const GroupView<T>& y) {
 template <class T>
 void fill_uniform(Context& ctx, GroupView<T> y, double low, double high, const RandomKey& key) {
   check_fill("fill_uniform", y);
-  dispatch_cpu_only(ctx, "fill_uniform", [&] { cpu::fill_uniform<T>(ctx, y, low, high, key); });
+  dispatch<T>(
+      ctx, "fill_uniform", [&](auto& c) { cpu::fill_uniform<T>(c, y, low, high, key); },
+      [&](auto& c) { cuda::fill_uniform<T>(c, y, low, high, key); });
 }
 
 template <class T>
 void fill_normal(Context& ctx, GroupView<T> y, double mean, double deviation,
                  const RandomKey& key) {
   check_fill("fill_normal", y);
-  dispatch_cpu_only(ctx, "fill_normal", [&] { cpu::fill_normal<T>(ctx, y, mean, deviation, key); });
+  dispatch<T>(
+      ctx, "fill_normal", [&](auto& c) { cpu::fill_normal<T>(c, y, mean, deviation, key); },
+      [&](auto& c) { cuda::fill_normal<T>(c, y, mean, deviation, key); });
 }
 
-template void fill_uniform<float>(Context&, GroupView<float>, double, double, const RandomKey&);
-template void fill_uniform<double>(Context&, GroupView<double>, double, double, const RandomKey&);
-template void fill_normal<float>(Context&, GroupView<float>, double, double, const RandomKey&);
-template void fill_normal<double>(Context&, GroupView<double>, double, double, const RandomKey&);
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template void fill_uniform<T>(Context&, GroupView<T>, double, double, const RandomKey&);         \
+  template void fill_normal<T>(Context&, GroupView<T>, double, double, const RandomKey&);
+
+GANMM_FOR_EACH_TYPE(GANMM_INSTANTIATE)
 
 }  // namespace ganmm::kernels

@@ -1,5 +1,6 @@
 #include "kernels/backend.h"
 #include "kernels/dispatch/dispatch.h"
+#include "kernels/dispatch/view_check.h"
 
 namespace ganmm::kernels {
 
@@ -16,13 +17,20 @@ void classify_rows(Context& ctx, GroupView<T> posterior, std::int32_t* label, In
                       "classify_rows: expected at least one component and a positive temperature, "
                       "found ",
                       logits.features(), " and ", temperature);
-  dispatch_cpu_only(ctx, "classify_rows", [&] {
-    cpu::classify_rows<T>(ctx, posterior, label, label_stride, logits, temperature);
-  });
+  dispatch<T>(
+      ctx, "classify_rows",
+      [&](auto& c) {
+        cpu::classify_rows<T>(c, posterior, label, label_stride, logits, temperature);
+      },
+      [&](auto& c) {
+        cuda::classify_rows<T>(c, posterior, label, label_stride, logits, temperature);
+      });
 }
 
 void partition_rows(Context& ctx, std::int32_t* member, std::int32_t* begin, const PoolView& pool) {
-  dispatch_cpu_only(ctx, "partition_rows", [&] { cpu::partition_rows(ctx, member, begin, pool); });
+  dispatch<float>(
+      ctx, "partition_rows", [&](auto& c) { cpu::partition_rows(c, member, begin, pool); },
+      [&](auto& c) { cuda::partition_rows(c, member, begin, pool); });
 }
 
 void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
@@ -36,33 +44,71 @@ void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
   require<ShapeError>(first_group >= 0 && first_group + groups <= pool.mixtures * pool.components,
                       "draw_rows: groups [", first_group, ", ", first_group + groups,
                       ") of mixtures x components = ", pool.mixtures * pool.components);
-  dispatch_cpu_only(ctx, "draw_rows", [&] {
-    cpu::draw_rows(ctx, row, first_group, groups, pool, member, begin, settings);
-  });
+  dispatch<float>(
+      ctx, "draw_rows",
+      [&](auto& c) { cpu::draw_rows(c, row, first_group, groups, pool, member, begin, settings); },
+      [&](auto& c) {
+        cuda::draw_rows(c, row, first_group, groups, pool, member, begin, settings);
+      });
 }
 
-Index draw_workspace(const Context&, Index groups, Index rows) {
-  return groups == 0 ? 0 : aligned_bytes<std::uint64_t>(rows);
+Index partition_workspace(const Context& ctx, Index mixtures, Index components, Index rows) {
+  return ctx.on_cpu() ? 0 : cuda::partition_workspace(mixtures, components, rows);
+}
+
+Index draw_workspace(const Context& ctx, Index groups, Index rows) {
+  // On the CPU groups are drawn one after the other and share their sums.
+  if (groups == 0) return 0;
+  return aligned_bytes<std::uint64_t>(ctx.on_cpu() ? rows : checked_multiply(groups, rows));
 }
 
 template <class T>
-void gather_rows(Context& ctx, GroupView<T> y, GroupView<const T> data, const std::int32_t* row,
-                 Index row_stride) {
+void gather_rows(Context& ctx, GroupView<T> y, GroupView<const Master<T>> data,
+                 const std::int32_t* row, Index row_stride) {
   if (data.features() != y.features()) {
     throw ShapeError(message("gather_rows: expected items of ", to_string(data.item), ", found ",
                              to_string(y.item)));
   }
-  dispatch_cpu_only(ctx, "gather_rows",
-                    [&] { cpu::gather_rows<T>(ctx, y, data, row, row_stride); });
+  dispatch<T>(
+      ctx, "gather_rows", [&](auto& c) { cpu::gather_rows<T>(c, y, data, row, row_stride); },
+      [&](auto& c) { cuda::gather_rows<T>(c, y, data, row, row_stride); });
 }
 
-template void classify_rows<float>(Context&, GroupView<float>, std::int32_t*, Index,
-                                   GroupView<const float>, double);
-template void classify_rows<double>(Context&, GroupView<double>, std::int32_t*, Index,
-                                    GroupView<const double>, double);
-template void gather_rows<float>(Context&, GroupView<float>, GroupView<const float>,
-                                 const std::int32_t*, Index);
-template void gather_rows<double>(Context&, GroupView<double>, GroupView<const double>,
-                                  const std::int32_t*, Index);
+template <class T>
+void window_rows(Context& ctx, GroupView<T> y, GroupView<const T> data,
+                 const std::int32_t* first_row, Index offset) {
+  const char* op = "window_rows";
+  check_view(op, "y", y);
+  check_view(op, "data", data);
+  require<ShapeError>(y.groups == 1 && data.groups == 1 && y.features() == data.features() &&
+                          offset >= 0 && offset + y.batch <= data.batch && first_row != nullptr,
+                      op, ": expected one group of rows like the data and a window within ",
+                      data.batch, " rows, found offset ", offset, " and ", y.batch, " rows");
+  dispatch<T>(
+      ctx, op, [&](auto& c) { cpu::window_rows<T>(c, y, data, first_row, offset); },
+      [&](auto& c) { cuda::window_rows<T>(c, y, data, first_row, offset); });
+}
+
+void pin_labels(Context& ctx, std::int32_t* label, const PinView& pins, Index components,
+                Index pool_rows, const std::int32_t* first_row) {
+  if (pins.capacity == 0) return;
+  dispatch<float>(
+      ctx, "pin_labels",
+      [&](auto& c) { cpu::pin_labels(c, label, pins, components, pool_rows, first_row); },
+      [&](auto& c) { cuda::pin_labels(c, label, pins, components, pool_rows, first_row); });
+}
+
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template void gather_rows<T>(Context&, GroupView<T>, GroupView<const Master<T>>,                 \
+                               const std::int32_t*, Index);
+GANMM_FOR_EACH_TYPE(GANMM_INSTANTIATE)
+#undef GANMM_INSTANTIATE
+
+#define GANMM_INSTANTIATE(T)                                                                       \
+  template void classify_rows<T>(Context&, GroupView<T>, std::int32_t*, Index, GroupView<const T>, \
+                                 double);                                                          \
+  template void window_rows<T>(Context&, GroupView<T>, GroupView<const T>, const std::int32_t*,    \
+                               Index);
+GANMM_FOR_EACH_WIDE_TYPE(GANMM_INSTANTIATE)
 
 }  // namespace ganmm::kernels

@@ -179,12 +179,13 @@ TEST_CASE("select: every batch holds the asked number of own rows, then foreign 
                   random_posteriors(random, mixtures * rows, components));
   for (const Index foreign : {0, 1, 5, 16}) {
     CAPTURE(foreign);
-    const DrawSettings settings{7, 16, foreign, 1000, key(3)};
+    const std::int32_t first_row = 1000;
+    const DrawSettings settings{7, 16, foreign, &first_row, key(3)};
     const Ints row = draw(ctx, pool, 0, mixtures * components, settings);
     int wrong = 0;
     for (Index i = 0; i < static_cast<Index>(row.size()); ++i) {
       const Index group = i / (settings.batches * settings.batch);
-      const Index pool_row = row[at(i)] - settings.first_row;
+      const Index pool_row = row[at(i)] - first_row;
       REQUIRE(pool_row >= 0);
       REQUIRE(pool_row < rows);
       const bool own = labels[at(group / components * rows + pool_row)] == group % components;
@@ -303,7 +304,8 @@ TEST_CASE("select: a component that owns the whole pool still fills its foreign 
   std::vector<float> posteriors;
   for (int r = 0; r < 10; ++r) posteriors.insert(posteriors.end(), {1.0f, 0.0f});
   const Pool pool(ctx, 1, 2, Ints(10, 0), posteriors);
-  const Ints row = draw(ctx, pool, 0, 1, {4, 8, 3, 100, key(8)});
+  const std::int32_t first_row = 100;
+  const Ints row = draw(ctx, pool, 0, 1, {4, 8, 3, &first_row, key(8)});
   CHECK(*std::min_element(row.begin(), row.end()) >= 100);
   CHECK(*std::max_element(row.begin(), row.end()) < 110);
 }
@@ -314,7 +316,7 @@ TEST_CASE("select: foreign rows with posterior zero are never drawn") {
   // Component 0 owns rows 0 and 1; of the rest only rows 3 and 5 have a posterior for it.
   const Pool pool(ctx, 1, 2, {0, 0, 1, 1, 1, 1},
                   {1, 0, 1, 0, 0, 1, 0.25f, 0.75f, 0, 1, 0.75f, 0.25f});
-  const Ints row = draw(ctx, pool, 0, 1, {100, 20, 20, 0, key(9)});
+  const Ints row = draw(ctx, pool, 0, 1, {100, 20, 20, nullptr, key(9)});
   Values seen(6, 0.0);
   for (const std::int32_t r : row) seen[at(r)] += 1;
   CHECK(seen[0] + seen[1] + seen[2] + seen[4] == 0);
@@ -328,7 +330,8 @@ TEST_CASE("select: draws do not depend on how groups are sliced") {
   RandomData random(4);
   const Pool pool(ctx, mixtures, components, random_labels(random, mixtures * rows, components),
                   random_posteriors(random, mixtures * rows, components));
-  const DrawSettings settings{5, 20, 6, 7, key(10)};
+  const std::int32_t first_row = 7;
+  const DrawSettings settings{5, 20, 6, &first_row, key(10)};
   const Ints whole = draw(ctx, pool, 0, groups, settings);
   Ints by_one, uneven;
   for (Index g = 0; g < groups; ++g) {

@@ -1,0 +1,36 @@
+#include "kernels/backend.h"
+
+#include <algorithm>
+
+namespace ganmm::kernels::cpu {
+
+void advance(Context&, Clock* clock, Index pool, Index rows) {
+  const Index windows = (rows + pool - 1) / pool;
+  ++clock->step;
+  clock->first_row = static_cast<std::int32_t>(
+      std::min(static_cast<Index>(clock->step) % windows * pool, rows - pool));
+}
+
+void count_assignments(Context&, const AssignmentCounts& counts, std::int32_t* assigned, Index rows,
+                       const PoolView& pool, Index first_row, Index skip) {
+  for (Index r = 0; r < pool.mixtures; ++r) {
+    for (Index p = skip; p < pool.rows; ++p) {
+      const std::int32_t component = pool.label[r * pool.rows + p];
+      std::int32_t& before = assigned[r * rows + first_row + p];
+      counts.changed[r] += component != before;
+      before = component;
+      ++counts.size[r * pool.components + component];
+      const float* posterior = pool.posterior + (r * pool.rows + p) * pool.components;
+      counts.confidence[r] +=
+          static_cast<double>(*std::max_element(posterior, posterior + pool.components));
+    }
+  }
+}
+
+void contingency(Context&, std::int32_t* overlap, Index a_count, Index b_count,
+                 const std::int32_t* a, const std::int32_t* b, Index rows) {
+  std::fill_n(overlap, a_count * b_count, 0);
+  for (Index p = 0; p < rows; ++p) ++overlap[a[p] * b_count + b[p]];
+}
+
+}  // namespace ganmm::kernels::cpu

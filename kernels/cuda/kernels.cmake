@@ -1,0 +1,6 @@
+# The hand-written part of the CUDA backend: sources that see nothing of CUDA but kernel.h and
+# launch.h. tests/host_device/ compiles the same list for the host.
+set(GANMM_CUDA_KERNELS
+  activation.cu
+  bias_activation.cu
+  pending.cpp)
