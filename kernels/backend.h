@@ -12,6 +12,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "kernels/loss.h"
+#include "kernels/mlp_step.h"
 #include "kernels/norm.h"
 #include "kernels/optim.h"
 #include "kernels/penalty.h"
@@ -100,6 +101,13 @@ template <class T>
 void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
                    GroupView<const T> logits, const std::int32_t* label,
                    const CrossEntropySettings& settings);
+
+// mlp_step
+std::string mlp_step_refusal(const MlpStepSettings& settings);
+void mlp_step(Context& ctx, const ParamSlabs<float>& generator, const ParamSlabs<float>& critic,
+              const MlpStepBatches& batches, const MlpStepLosses& losses, const RandomKey& key,
+              Index steps, const MlpStepSettings& settings);
+Index mlp_step_workspace(const MlpStepSettings& settings);
 
 // penalty
 template <class T>
@@ -246,6 +254,13 @@ template <class T>
 void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
                    GroupView<const T> logits, const std::int32_t* label,
                    const CrossEntropySettings& settings);
+
+// mlp_step
+std::string mlp_step_refusal(const Context& ctx, const MlpStepSettings& settings);
+void mlp_step(Context& ctx, const ParamSlabs<float>& generator, const ParamSlabs<float>& critic,
+              const MlpStepBatches& batches, const MlpStepLosses& losses, const RandomKey& key,
+              Index steps, const MlpStepSettings& settings);
+Index mlp_step_workspace(const Context& ctx, const MlpStepSettings& settings, Index groups);
 
 // penalty
 template <class T>
