@@ -7,7 +7,8 @@
 
 namespace ganmm {
 
-EStepBuffers::EStepBuffers(Arena& arena, const Mixture& mixture, const Settings& s,
+template <class T>
+EStepBuffers::EStepBuffers(Arena& arena, const Mixture<T>& mixture, const Settings& s,
                            Index data_rows) {
   const Index mixtures = mixture.mixtures, components = mixture.components;
   const Index groups = mixture.groups();
@@ -23,6 +24,10 @@ EStepBuffers::EStepBuffers(Arena& arena, const Mixture& mixture, const Settings&
   begin = arena.request<std::int32_t>("component bounds", mixtures * (components + 1));
   row =
       arena.request<std::int32_t>("drawn rows", checked_multiply(groups, s.critic_steps * s.batch));
+  assigned = arena.request<std::int32_t>("assignments", checked_multiply(mixtures, data_rows));
+  changed = arena.request<std::int32_t>("check counts", mixtures);
+  size = arena.request<std::int32_t>("check counts", groups);
+  confidence = arena.request<double>("check counts", mixtures);
 }
 
 Index classify_chunk(const nn::Sequential<float>& classifier) {
@@ -31,8 +36,9 @@ Index classify_chunk(const nn::Sequential<float>& classifier) {
   return std::clamp<Index>((Index{4} << 20) / features, 32, 2048);
 }
 
-EStep::EStep(Arena& arena, Context& ctx, const Mixture& mixture, const Settings& s, Index groups,
-             Index mixtures)
+template <class T>
+EStep<T>::EStep(Arena& arena, Context& ctx, const Mixture<T>& mixture, const Settings& s,
+                Index groups, Index mixtures, Index data_rows)
     : settings_(s), groups_(groups), mixtures_(mixtures),
       trained_(mixture.classifier_params.layout().slots()),
       generator_(arena, "classifier sample pass", mixture.generator, groups, s.batch,
@@ -43,26 +49,32 @@ EStep::EStep(Arena& arena, Context& ctx, const Mixture& mixture, const Settings&
                 classify_chunk(mixture.classifier), nn::TapeUse::forward, 0, true) {
   // The published mlp classifier misses its read-out in the list of trained variables.
   if (s.freeze_readout && s.net != NetKind::conv) trained_.resize(trained_.size() - 2);
+  if (s.pool < data_rows) {
+    window_ = arena.request<float>("pool window", chunk() * mixture.classifier.input().count());
+  }
   ctx.scratch().require_bytes(std::max(
       {nn::workspace(mixture.generator, ctx, groups, s.batch),
        nn::workspace(mixture.classifier, ctx, mixtures, mixture.components * s.batch),
        nn::workspace(mixture.classifier, ctx, mixtures, classify_chunk(mixture.classifier))}));
 }
 
-void EStep::make_fakes(Context& ctx, const Mixture& mixture, const EStepBuffers& shared,
-                       Index first, std::uint32_t step) {
+template <class T>
+void EStep<T>::make_fakes(Context& ctx, const Mixture<T>& mixture, const EStepBuffers& shared,
+                          Index first, const kernels::Clock* clock, Index step) {
   const Index batch = settings_.batch;
-  kernels::fill_normal<float>(
-      ctx, generator_.input(), 0.0, 1.0,
-      {settings_.seed, Purpose::classifier_noise, step, static_cast<std::uint32_t>(first)});
+  kernels::fill_normal<T>(ctx, generator_.input(), 0.0, 1.0,
+                          {settings_.seed, Purpose::classifier_noise,
+                           static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(first),
+                           &clock->step, static_cast<std::uint32_t>(settings_.classifier_steps)});
   mixture.generator.forward(ctx, mixture.generator_params.range(first, groups_), generator_, batch);
   const Shape item = mixture.generator.output();
   const GroupView<float> fakes(shared.fakes.data(), mixture.groups(), batch, item);
-  kernels::axpby<float>(ctx, fakes.slice(first, groups_), 1.0, generator_.output(), 0.0);
+  kernels::copy<float, T>(ctx, fakes.slice(first, groups_), generator_.output());
 }
 
-void EStep::train_classifier(Context& ctx, const Mixture& mixture, const EStepBuffers& shared,
-                             Index first) {
+template <class T>
+void EStep<T>::train_classifier(Context& ctx, const Mixture<T>& mixture, const EStepBuffers& shared,
+                                Index first) {
   const Index batch = settings_.batch, components = mixture.components;
   const GroupView<float> fakes =
       GroupView<float>(shared.fakes.data(), mixture.groups(), batch, mixture.generator.output())
@@ -87,15 +99,29 @@ void EStep::train_classifier(Context& ctx, const Mixture& mixture, const EStepBu
   }
 }
 
-void EStep::classify(Context& ctx, const Mixture& mixture, Index first_mixture,
-                     GroupView<const float> data, Index first_row, Index rows, std::int32_t* label,
-                     Index label_stride, GroupView<float> posterior, double temperature) {
-  const GroupView<const float> shared_rows = data.rows(first_row, rows);
-  classify_.bind_input({shared_rows.data, mixtures_, rows, data.item, 0, data.batch_stride});
-  mixture.classifier.forward(ctx, mixture.classifier_params.range(first_mixture, mixtures_),
-                             classify_, rows);
-  kernels::classify_rows<float>(ctx, posterior, label, label_stride,
-                                classify_.output().rows(0, rows), temperature);
+template <class T>
+GroupView<const float> EStep<T>::pool_rows(Context& ctx, GroupView<const float> data,
+                                           const kernels::Clock* clock, Index first, Index count) {
+  if (window_.count() == 0) return data.rows(first, count);
+  const GroupView<float> window(window_.data(), 1, count, data.item);
+  kernels::window_rows<float>(ctx, window, data, &clock->first_row, first);
+  return window;
 }
+
+template <class T>
+void EStep<T>::classify(Context& ctx, const Mixture<T>& mixture, Index first_mixture,
+                        GroupView<const float> rows, std::int32_t* label, Index label_stride,
+                        GroupView<float> posterior, double temperature) {
+  classify_.bind_input({rows.data, mixtures_, rows.batch, rows.item, 0, rows.batch_stride});
+  mixture.classifier.forward(ctx, mixture.classifier_params.range(first_mixture, mixtures_),
+                             classify_, rows.batch);
+  kernels::classify_rows<float>(ctx, posterior, label, label_stride,
+                                classify_.output().rows(0, rows.batch), temperature);
+}
+
+template EStepBuffers::EStepBuffers(Arena&, const Mixture<float>&, const Settings&, Index);
+template EStepBuffers::EStepBuffers(Arena&, const Mixture<BFloat16>&, const Settings&, Index);
+template class EStep<float>;
+template class EStep<BFloat16>;
 
 }  // namespace ganmm

@@ -12,7 +12,8 @@ namespace ganmm {
 
 // Device memory that the E-steps of all lanes share.
 struct EStepBuffers {
-  EStepBuffers(Arena& arena, const Mixture& mixture, const Settings& settings, Index data_rows);
+  template <class T>
+  EStepBuffers(Arena& arena, const Mixture<T>& mixture, const Settings& settings, Index data_rows);
 
   Buffer<kernels::Clock> clock;     // [1]
   Buffer<float> fakes;              // [R*N][batch][item], classifier training rows
@@ -23,30 +24,40 @@ struct EStepBuffers {
   Buffer<std::int32_t> member;      // [R][max(pool, data rows)] rows sorted by component
   Buffer<std::int32_t> begin;       // [R][N+1]
   Buffer<std::int32_t> row;         // [R*N][critic_steps * batch] drawn data rows
+  Buffer<std::int32_t> assigned;    // [R][data rows] components at the last check
+  Buffer<std::int32_t> changed;     // [R], and
+  Buffer<std::int32_t> size;        // [R][N]: what the check counted
+  Buffer<double> confidence;        // [R]
 };
 
 // One lane's part.
+template <class T>
 class EStep {
  public:
   // groups: components per call of make_fakes; mixtures: mixtures per call of the others.
-  EStep(Arena& arena, Context& ctx, const Mixture& mixture, const Settings& settings, Index groups,
-        Index mixtures);
+  EStep(Arena& arena, Context& ctx, const Mixture<T>& mixture, const Settings& settings,
+        Index groups, Index mixtures, Index data_rows);
 
-  // Samples of components [first, first + groups) for the classifiers.
-  void make_fakes(Context& ctx, const Mixture& mixture, const EStepBuffers& shared, Index first,
-                  std::uint32_t step);
+  // Samples of components [first, first + groups) for step `step` of the classifiers.
+  // clock->step counts iterations, each of classifier_steps steps; `step` may reach into the next.
+  void make_fakes(Context& ctx, const Mixture<T>& mixture, const EStepBuffers& shared, Index first,
+                  const kernels::Clock* clock, Index step);
 
   // One cross-entropy step of mixtures [first, first + mixtures) on a mixed batch of all samples;
   // with single_class_batches N steps, each on the samples of one component.
-  void train_classifier(Context& ctx, const Mixture& mixture, const EStepBuffers& shared,
+  void train_classifier(Context& ctx, const Mixture<T>& mixture, const EStepBuffers& shared,
                         Index first);
 
-  // Labels (and posteriors unless posterior.data is null) of data rows
-  // [first_row, first_row + rows), rows <= chunk(). Logits are divided by `temperature`.
-  // Shapes label [mixtures][...] with stride label_stride, posterior [mixtures][rows][N].
-  void classify(Context& ctx, const Mixture& mixture, Index first_mixture,
-                GroupView<const float> data, Index first_row, Index rows, std::int32_t* label,
-                Index label_stride, GroupView<float> posterior, double temperature);
+  // Pool rows [first, first + count), count <= chunk(), wherever the clock says that the pool is.
+  GroupView<const float> pool_rows(Context& ctx, GroupView<const float> data,
+                                   const kernels::Clock* clock, Index first, Index count);
+
+  // Labels (and posteriors unless posterior.data is null) of at most chunk() rows [1][B][item].
+  // Logits are divided by `temperature`.
+  // Shapes label [mixtures][...] with stride label_stride, posterior [mixtures][B][N].
+  void classify(Context& ctx, const Mixture<T>& mixture, Index first_mixture,
+                GroupView<const float> rows, std::int32_t* label, Index label_stride,
+                GroupView<float> posterior, double temperature);
 
   Index chunk() const { return classify_.batch(); }
 
@@ -54,9 +65,10 @@ class EStep {
   const Settings& settings_;
   Index groups_, mixtures_;
   std::vector<kernels::TensorSlot> trained_;  // the classifier tensors that learn
-  nn::Tape<float> generator_;
+  nn::Tape<T> generator_;
   nn::Tape<float> train_;
   nn::Tape<float> classify_;
+  Buffer<float> window_;  // rows of a pool that moves through the data; none where it does not
 };
 
 // Rows per classification task: as many as keep a forward tape near 16 MiB, so that lanes share the

@@ -14,8 +14,15 @@ namespace {
 
 bool has_penalty(const Settings& s) { return s.objective == Objective::wgan_gp; }
 
-RandomKey key(const Settings& s, Purpose purpose, std::uint32_t step, Index first) {
-  return {s.seed, purpose, step, static_cast<std::uint32_t>(first)};
+// Numbers of `per_count` steps in every iteration, this being the step-th.
+RandomKey key(const Settings& s, Purpose purpose, Index first, const kernels::Clock* clock,
+              Index step = 0, Index per_count = 1) {
+  return {s.seed,
+          purpose,
+          static_cast<std::uint32_t>(step),
+          static_cast<std::uint32_t>(first),
+          &clock->step,
+          static_cast<std::uint32_t>(per_count)};
 }
 
 ParamView<float> values(const Buffer<float>& buffer, Index first, Index groups) {
@@ -24,7 +31,9 @@ ParamView<float> values(const Buffer<float>& buffer, Index first, Index groups) 
 
 }  // namespace
 
-MStep::MStep(Arena& arena, Context& ctx, const Mixture& mixture, const Settings& s, Index groups)
+template <class T>
+MStep<T>::MStep(Arena& arena, Context& ctx, const Mixture<T>& mixture, const Settings& s,
+                Index groups)
     : settings_(s), groups_(groups),
       fakes_(arena, "generator samples", mixture.generator, groups, s.critic_steps * s.batch,
              nn::TapeUse::forward, s.batch),
@@ -41,79 +50,84 @@ MStep::MStep(Arena& arena, Context& ctx, const Mixture& mixture, const Settings&
   }
 }
 
-MStep::Losses MStep::plan_losses(Arena& arena, Index components) {
-  return {arena.request<float>("losses", components), arena.request<float>("losses", components),
-          arena.request<float>("losses", components), arena.request<float>("losses", components)};
-}
+MStepLosses::MStepLosses(Arena& arena, Index components)
+    : real(arena.request<float>("losses", components)),
+      fake(arena.request<float>("losses", components)),
+      penalty(arena.request<float>("losses", components)),
+      generated(arena.request<float>("losses", components)) {}
 
-void MStep::run(Context& ctx, const Mixture& mixture, Index first, const Rows& rows,
-                const Losses& losses, std::uint32_t iteration, bool clip) {
-  generator_step(ctx, mixture, first, losses, iteration);
-  make_fakes(ctx, mixture, first, iteration);
+template <class T>
+void MStep<T>::run(Context& ctx, const Mixture<T>& mixture, Index first, const MStepRows& rows,
+                   const MStepLosses& losses, const kernels::Clock* clock, bool clip,
+                   const std::function<void()>& generators_ready) {
+  generator_step(ctx, mixture, first, losses, clock);
+  if (generators_ready) generators_ready();
+  make_fakes(ctx, mixture, first, clock);
   for (Index step = 0; step < settings_.critic_steps; ++step) {
-    critic_step(ctx, mixture, first, step, rows, losses, iteration, clip);
+    critic_step(ctx, mixture, first, step, rows, losses, clock, clip);
   }
 }
 
 // The generator minimises -mean f(G(z)).
-void MStep::generator_step(Context& ctx, const Mixture& mixture, Index first, const Losses& losses,
-                           std::uint32_t iteration) {
+template <class T>
+void MStep<T>::generator_step(Context& ctx, const Mixture<T>& mixture, Index first,
+                              const MStepLosses& losses, const kernels::Clock* clock) {
   const Index batch = settings_.batch;
   const auto generator = mixture.generator_params.range(first, groups_);
   const auto critic = mixture.critic_params.range(first, groups_);
   const std::size_t generator_out = generator_.depth(), critic_out = critic_.depth();
 
-  kernels::fill_normal<float>(ctx, generator_.input(), 0.0, 1.0,
-                              key(settings_, Purpose::generator_noise, iteration, first));
+  kernels::fill_normal<T>(ctx, generator_.input(), 0.0, 1.0,
+                          key(settings_, Purpose::generator_noise, first, clock));
   mixture.generator.forward(ctx, generator, generator_, batch);
-  kernels::axpby<float>(ctx, critic_.input().rows(0, batch), 1.0, generator_.output(), 0.0);
+  kernels::copy<T, T>(ctx, critic_.input().rows(0, batch), generator_.output());
   mixture.critic.forward(ctx, critic, critic_, batch);
-  kernels::group_mean<float>(ctx, values(losses.generated, first, groups_),
-                             critic_.output().rows(0, batch));
-  kernels::fill<float>(ctx, critic_.signal(critic_out).rows(0, batch),
-                       -1.0 / static_cast<double>(batch));
+  kernels::group_mean<T>(ctx, values(losses.generated, first, groups_),
+                         critic_.output().rows(0, batch));
+  kernels::fill<T>(ctx, critic_.signal(critic_out).rows(0, batch),
+                   -1.0 / static_cast<double>(batch));
   mixture.critic.backward(ctx, critic, critic_, {.rows = batch, .input_rows = batch});
-  kernels::axpby<float>(ctx, generator_.signal(generator_out), 1.0,
-                        critic_.signal(0).rows(0, batch), 0.0);
+  kernels::copy<T, T>(ctx, generator_.signal(generator_out), critic_.signal(0).rows(0, batch));
   mixture.generator.backward(ctx, generator, generator_, {.rows = batch, .param_rows = batch});
   kernels::optimizer_step<float>(ctx, generator.slabs(), settings_.optimizer());
 }
 
 // The generators stand still during the critic steps, so all their samples are made in one pass.
-void MStep::make_fakes(Context& ctx, const Mixture& mixture, Index first, std::uint32_t iteration) {
-  kernels::fill_normal<float>(ctx, fakes_.input(), 0.0, 1.0,
-                              key(settings_, Purpose::noise, iteration, first));
+template <class T>
+void MStep<T>::make_fakes(Context& ctx, const Mixture<T>& mixture, Index first,
+                          const kernels::Clock* clock) {
+  kernels::fill_normal<T>(ctx, fakes_.input(), 0.0, 1.0,
+                          key(settings_, Purpose::noise, first, clock));
   mixture.generator.forward(ctx, mixture.generator_params.range(first, groups_), fakes_,
                             fakes_.batch());
 }
 
 // The critic minimises mean f(fake) - mean f(real) (+ penalty).
-void MStep::critic_step(Context& ctx, const Mixture& mixture, Index first, Index step,
-                        const Rows& rows, const Losses& losses, std::uint32_t iteration,
-                        bool clip) {
+template <class T>
+void MStep<T>::critic_step(Context& ctx, const Mixture<T>& mixture, Index first, Index step,
+                           const MStepRows& rows, const MStepLosses& losses,
+                           const kernels::Clock* clock, bool clip) {
   const Index batch = settings_.batch, batches = settings_.critic_steps;
   const auto params = mixture.critic_params.range(first, groups_);
-  const GroupView<float> real = critic_.input().rows(0, batch);
-  const GroupView<float> fake = critic_.input().rows(batch, batch);
+  const GroupView<T> real = critic_.input().rows(0, batch);
+  const GroupView<T> fake = critic_.input().rows(batch, batch);
 
-  kernels::gather_rows<float>(ctx, real, rows.data,
-                              rows.row + first * batches * batch + step * batch, batches * batch);
-  kernels::axpby<float>(ctx, fake, 1.0, fakes_.output().rows(step * batch, batch), 0.0);
+  kernels::gather_rows<T>(ctx, real, rows.data, rows.row + first * batches * batch + step * batch,
+                          batches * batch);
+  kernels::copy<T, T>(ctx, fake, fakes_.output().rows(step * batch, batch));
   const Index all = critic_.batch();
   if (has_penalty(settings_)) {
-    const auto steps = static_cast<std::uint32_t>(batches);
-    kernels::interpolate<float>(ctx, critic_.input().rows(2 * batch, batch), real, fake,
-                                key(settings_, Purpose::interpolation,
-                                    iteration * steps + static_cast<std::uint32_t>(step), first));
+    kernels::interpolate<T>(ctx, critic_.input().rows(2 * batch, batch), real, fake,
+                            key(settings_, Purpose::interpolation, first, clock, step, batches));
   }
   mixture.critic.forward(ctx, params, critic_, all);
-  kernels::wasserstein_signal<float>(ctx, critic_.signal(critic_.depth()), batch, batch);
+  kernels::wasserstein_signal<T>(ctx, critic_.signal(critic_.depth()), batch, batch);
   if (has_penalty(settings_)) {
     mixture.critic.backward(
         ctx, params, critic_,
         {.rows = all, .input_first = 2 * batch, .input_rows = batch, .param_rows = 2 * batch});
-    nn::gradient_penalty<float>(ctx, mixture.critic, params, critic_, 2 * batch, batch,
-                                settings_.penalty, values(losses.penalty, first, groups_));
+    nn::gradient_penalty<T>(ctx, mixture.critic, params, critic_, 2 * batch, batch,
+                            settings_.penalty, values(losses.penalty, first, groups_));
   } else {
     mixture.critic.backward(ctx, params, critic_, {.rows = all, .param_rows = all});
   }
@@ -121,11 +135,14 @@ void MStep::critic_step(Context& ctx, const Mixture& mixture, Index first, Index
   if (!clip) optimizer.clip = 0;
   kernels::optimizer_step<float>(ctx, params.slabs(), optimizer);
   if (step + 1 == batches) {
-    kernels::group_mean<float>(ctx, values(losses.real, first, groups_),
-                               critic_.output().rows(0, batch));
-    kernels::group_mean<float>(ctx, values(losses.fake, first, groups_),
-                               critic_.output().rows(batch, batch));
+    kernels::group_mean<T>(ctx, values(losses.real, first, groups_),
+                           critic_.output().rows(0, batch));
+    kernels::group_mean<T>(ctx, values(losses.fake, first, groups_),
+                           critic_.output().rows(batch, batch));
   }
 }
+
+template class MStep<float>;
+template class MStep<BFloat16>;
 
 }  // namespace ganmm

@@ -1,5 +1,6 @@
 // R mixtures of N components as one set of grouped networks: R*N generators and critics, R
-// classifiers. Component i of mixture r is group r*N + i.
+// classifiers. Component i of mixture r is group r*N + i. Generators and critics keep their
+// activations as T; the classifiers, whose posteriors decide, are single precision always.
 #pragma once
 
 #include "ganmm/networks.h"
@@ -9,14 +10,17 @@
 
 namespace ganmm {
 
+template <class T = float>
 struct Mixture {
   // Plans its memory in `arena`. `settings` must be resolved.
   Mixture(Arena& arena, const Settings& settings, Shape item, nn::StoreUse use)
       : Mixture(arena, settings, make_networks(settings, item), settings.restarts, use) {}
 
   Index mixtures, components;
-  nn::Sequential<float> generator, critic, classifier;
-  nn::ParamStore<float> generator_params, critic_params, classifier_params;
+  nn::Sequential<T> generator, critic;
+  nn::Sequential<float> classifier;
+  nn::ParamStore<T> generator_params, critic_params;
+  nn::ParamStore<float> classifier_params;
 
   Index groups() const { return mixtures * components; }
 

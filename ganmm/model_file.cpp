@@ -115,7 +115,7 @@ Model load_model(const std::string& path) {
   for (std::string column; std::getline(columns, column);) model.columns.push_back(column);
   // The tensors are those of the networks that the metadata describe, no more and no less.
   Arena plan;
-  std::optional<Mixture> mixture;
+  std::optional<Mixture<>> mixture;
   try {
     s.net = parse_net(meta.string("net"));
     s.objective = parse_objective(meta.string("objective"));

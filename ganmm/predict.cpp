@@ -29,7 +29,7 @@ struct Loaded {
   }
 
   Arena arena;
-  Mixture mixture;
+  Mixture<> mixture;
 };
 
 }  // namespace
@@ -40,7 +40,7 @@ Prediction predict(const Model& model, std::span<const float> values, Index rows
                       rows, " rows of ", features, " values, found ", values.size(), " values");
   Loaded loaded(model, lanes);
   Arena& arena = loaded.arena;
-  const Mixture& mixture = loaded.mixture;
+  const Mixture<>& mixture = loaded.mixture;
   const Index chunk = classify_chunk(mixture.classifier), mixtures = mixture.mixtures;
 
   // Every chunk runs all mixtures one after the other, on its lane's own tape.
@@ -111,7 +111,7 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
                        clusters - 1, ", found ", cluster);
   require<ConfigError>(count >= 1, "sample: expected at least one sample, found ", count);
   Loaded loaded(model, lanes);
-  const Mixture& mixture = loaded.mixture;
+  const Mixture<>& mixture = loaded.mixture;
   Context& ctx = lanes.context(0);
   // Batch norm takes its statistics from a batch of the training size.
   const Index batch = model.settings.batch;

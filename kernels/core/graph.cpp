@@ -2,27 +2,18 @@
 
 namespace ganmm {
 
-void Graph::record(Context& ctx, std::function<void()> work) {
-  clear();
-  if (ctx.on_cpu()) {
-    work_ = std::move(work);
-  } else {
-    graph_ = kernels::cuda::record_graph(ctx.backend(), work);
+void Graph::run(Context& ctx, const std::function<void()>& work) {
+  if (ctx.on_cpu() || !called_) {
+    called_ = true;
+    return work();
   }
+  if (graph_ == nullptr) graph_ = kernels::cuda::record_graph(ctx.backend(), work);
+  kernels::cuda::replay(*graph_, ctx.backend());
 }
 
 void Graph::clear() {
-  work_ = nullptr;
+  called_ = false;
   graph_.reset();
-}
-
-void Graph::run(Context& ctx) {
-  require<ShapeError>(recorded(), "graph: expected recorded work, found none; record it first");
-  if (graph_ != nullptr) {
-    kernels::cuda::replay(*graph_, ctx.backend());
-  } else {
-    work_();
-  }
 }
 
 std::size_t Graph::nodes() const {

@@ -1,0 +1,364 @@
+#include "ganmm/training_run.h"
+
+#include "ganmm/kmeans.h"
+#include "kernels/core/rng.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace ganmm {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Fisher-Yates with the project's generator.
+std::vector<std::int32_t> permutation(Index n, std::uint64_t seed, Purpose purpose,
+                                      std::uint32_t group) {
+  std::vector<std::int32_t> order(static_cast<std::size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  const RandomKey key{seed, purpose, 0, 0};
+  for (Index i = n - 1; i > 0; --i) {
+    const std::uint32_t word = philox(key, group, static_cast<std::uint32_t>(i)).word[0];
+    const auto j = uniform_below(word, static_cast<std::uint32_t>(i + 1));
+    std::swap(order[static_cast<std::size_t>(i)], order[j]);
+  }
+  return order;
+}
+
+}  // namespace
+
+template <class T>
+TrainingRun<T>::TrainingRun(const Settings& settings, std::span<const float> values, Index rows,
+                            Shape item, std::span<const std::int32_t> initial, Lanes& lanes)
+    : settings_(settings), lanes_(lanes), arena_(lanes.device()), rows_(rows), item_(item),
+      lane_groups_(lanes.device().kind == DeviceKind::cpu ? 1
+                                                          : settings.restarts * settings.clusters),
+      lane_mixtures_(lanes.device().kind == DeviceKind::cpu ? 1 : settings.restarts),
+      mixture_(arena_, settings_, item, nn::StoreUse::training),
+      data_(arena_.request<float>("data", checked_multiply(rows, item.count()))),
+      shared_(arena_, mixture_, settings_, rows), losses_(arena_, mixture_.groups()),
+      generation_(static_cast<std::size_t>(mixture_.groups()), 0) {
+  const Index pins =
+      settings_.restart_empty ? mixture_.groups() * std::min(rows, kMaxSplitRows) : 0;
+  pin_row_ = arena_.request<std::int32_t>("rows of restarted components", pins);
+  pin_group_ = arena_.request<std::int32_t>("rows of restarted components", pins);
+  pin_count_ = arena_.request<std::int32_t>("rows of restarted components", 1);
+  lanes_.plan_scratch();
+  if (!main().on_cpu()) side_ = std::make_unique<Context>(lanes.device(), main().math());
+  for (int lane = 0; lane < lanes_.count(); ++lane) {
+    Context& ctx = lanes_.context(lane);
+    work_.push_back(std::make_unique<LaneWork>(arena_, ctx, side(lane), mixture_, settings_,
+                                               lane_groups_, lane_mixtures_, rows));
+    // Classification runs on the main stream, between classifier trainings.
+    ctx.scratch().require_bytes(side(lane).scratch().bytes());
+    ctx.scratch().require_bytes(kernels::draw_workspace(ctx, lane_groups_, settings_.pool));
+    ctx.scratch().require_bytes(
+        kernels::partition_workspace(ctx, settings_.restarts, settings_.clusters, rows));
+  }
+  arena_.reserve();
+  lanes_.reserve_scratch();
+  if (side_ != nullptr) side_->scratch().reserve();
+  load(values, initial);
+}
+
+template <class T>
+Index TrainingRun<T>::memory_bytes() const {
+  return arena_.bytes() + lanes_.scratch_bytes() +
+         (side_ == nullptr ? 0 : side_->scratch().bytes());
+}
+
+template <class T>
+void TrainingRun<T>::load(std::span<const float> values, std::span<const std::int32_t> initial) {
+  Context& ctx = main();
+  const Index features = item_.count();
+  order_ = permutation(rows_, settings_.seed, Purpose::shuffle, 0);
+  // Shuffled chunk by chunk: one copy per row would cost a device round trip each.
+  const Index chunk = std::clamp<Index>((Index{1} << 22) / features, 1, rows_);
+  std::vector<float> shuffled(static_cast<std::size_t>(chunk * features));
+  for (Index first = 0; first < rows_; first += chunk) {
+    const Index count = std::min(chunk, rows_ - first);
+    for (Index p = 0; p < count; ++p) {
+      std::copy_n(values.data() + order_[static_cast<std::size_t>(first + p)] * features, features,
+                  shuffled.data() + p * features);
+    }
+    ctx.copy_to_device(data_.data() + first * features, shuffled.data(),
+                       static_cast<std::size_t>(count * features) * sizeof(float));
+  }
+  std::vector<std::int32_t> target(static_cast<std::size_t>(shared_.fake_label.count()));
+  for (std::size_t i = 0; i < target.size(); ++i) {
+    target[i] = static_cast<std::int32_t>(static_cast<Index>(i) / settings_.batch);
+  }
+  ctx.copy_to_device(shared_.fake_label.data(), target.data(),
+                     target.size() * sizeof(std::int32_t));
+  previous_ = initial_labels(initial);
+  ctx.copy_to_device(shared_.assigned.data(), previous_.data(),
+                     previous_.size() * sizeof(std::int32_t));
+
+  const auto start = [&](auto& store, const kernels::OptimizerSettings& o) {
+    store.initialize(ctx, settings_.seed, 0, 0, store.layout().groups());
+    kernels::optimizer_reset<float>(ctx, store.all().slabs(), o);
+  };
+  start(mixture_.generator_params, settings_.optimizer());
+  start(mixture_.critic_params, settings_.critic_optimizer());
+  start(mixture_.classifier_params, settings_.classifier_optimizer());
+}
+
+// [R][n] in data (shuffled) order.
+template <class T>
+std::vector<std::int32_t> TrainingRun<T>::initial_labels(std::span<const std::int32_t> initial) {
+  std::vector<std::int32_t> labels(static_cast<std::size_t>(settings_.restarts * rows_));
+  for (Index r = 0; r < settings_.restarts; ++r) {
+    std::int32_t* label = labels.data() + r * rows_;
+    switch (settings_.init) {
+    case InitialPartition::random: {
+      const auto order =
+          permutation(rows_, settings_.seed, Purpose::partition, static_cast<std::uint32_t>(r));
+      for (Index p = 0; p < rows_; ++p) {
+        label[p] =
+            static_cast<std::int32_t>(order[static_cast<std::size_t>(p)] % settings_.clusters);
+      }
+      break;
+    }
+    case InitialPartition::kmeans: {
+      const auto result =
+          kmeans(data(), settings_.clusters,
+                 {settings_.seed, Purpose::kmeans, static_cast<std::uint32_t>(r), 0}, lanes_);
+      std::ranges::copy(result.labels, label);
+      break;
+    }
+    case InitialPartition::given: {
+      require<ConfigError>(static_cast<Index>(initial.size()) == rows_,
+                           "initial partition: expected a component for each of ", rows_,
+                           " rows, found ", initial.size());
+      for (Index p = 0; p < rows_; ++p) {
+        label[p] = initial[static_cast<std::size_t>(order_[static_cast<std::size_t>(p)])];
+        require<ConfigError>(label[p] >= 0 && label[p] < settings_.clusters,
+                             "initial partition: expected components 0 to ", settings_.clusters - 1,
+                             ", found ", label[p], " for row ",
+                             order_[static_cast<std::size_t>(p)]);
+      }
+      break;
+    }
+    }
+  }
+  return labels;
+}
+
+template <class T>
+GroupView<const float> TrainingRun<T>::data() const {
+  return {data_.data(), 1, rows_, item_};
+}
+
+template <class T>
+kernels::PoolView TrainingRun<T>::pool_view() const {
+  return {shared_.label.data(), shared_.posterior.data(), settings_.restarts, settings_.clusters,
+          settings_.pool};
+}
+
+template <class T>
+Index TrainingRun<T>::foreign_rows(Index iteration) const {
+  const auto step = std::find_if(settings_.sigma.begin(), settings_.sigma.end() - 1,
+                                 [&](const SigmaStep& s) { return iteration < s.until; });
+  return static_cast<Index>(std::lround(step->foreign * static_cast<double>(settings_.batch)));
+}
+
+template <class T>
+bool TrainingRun<T>::sigma_settled(Index iteration) const {
+  return settings_.sigma.size() < 2 ||
+         iteration >= settings_.sigma[settings_.sigma.size() - 2].until;
+}
+
+template <class T>
+void TrainingRun<T>::m_steps(const kernels::PoolView& pool, Index foreign, bool clip,
+                             const std::function<void()>& generators_ready) {
+  const kernels::DrawSettings draw{settings_.critic_steps,
+                                   settings_.batch,
+                                   foreign,
+                                   pool.rows == rows_ ? nullptr : &clock()->first_row,
+                                   {settings_.seed, Purpose::real_rows, 0, 0, &clock()->step, 1}};
+  const MStepRows rows{data(), shared_.row.data()};
+  const Index per_group = settings_.critic_steps * settings_.batch;
+  lanes_.for_each(mixture_.groups() / lane_groups_, [&](int lane, Index task) {
+    Context& ctx = lanes_.context(lane);
+    const Index first = task * lane_groups_;
+    kernels::draw_rows(ctx, shared_.row.data() + first * per_group, first, lane_groups_, pool,
+                       shared_.member.data(), shared_.begin.data(), draw);
+    work(lane).m_step.run(ctx, mixture_, first, rows, losses_, clock(), clip, generators_ready);
+  });
+}
+
+template <class T>
+void TrainingRun<T>::pretrain_iteration() {
+  // Draws without foreign rows read the partition alone.
+  m_steps({nullptr, nullptr, settings_.restarts, settings_.clusters, rows_}, 0,
+          settings_.clip_in_pretraining, {});
+  kernels::advance(main(), shared_.clock.data(), settings_.pool, rows_);
+}
+
+// classifier_steps steps from number `first_step` of this iteration on.
+template <class T>
+void TrainingRun<T>::train_classifiers(Index first_step) {
+  for (Index step = first_step; step < first_step + settings_.classifier_steps; ++step) {
+    lanes_.for_each(mixture_.groups() / lane_groups_, [&](int lane, Index task) {
+      work(lane).e_step.make_fakes(side(lane), mixture_, shared_, task * lane_groups_, clock(),
+                                   step);
+    });
+    lanes_.for_each(mixture_.mixtures / lane_mixtures_, [&](int lane, Index task) {
+      work(lane).e_step.train_classifier(side(lane), mixture_, shared_, task * lane_mixtures_);
+    });
+  }
+}
+
+template <class T>
+void TrainingRun<T>::classify_pool() {
+  const Index chunk = work(0).e_step.chunk();
+  const Index chunks = (settings_.pool + chunk - 1) / chunk;
+  const GroupView<float> posterior(shared_.posterior.data(), settings_.restarts, settings_.pool,
+                                   {settings_.clusters});
+  lanes_.for_each(mixture_.mixtures / lane_mixtures_ * chunks, [&](int lane, Index task) {
+    const Index mixture = task / chunks * lane_mixtures_, begin = task % chunks * chunk;
+    const Index count = std::min(chunk, settings_.pool - begin);
+    Context& ctx = lanes_.context(lane);
+    EStep<T>& e_step = work(lane).e_step;
+    e_step.classify(ctx, mixture_, mixture, e_step.pool_rows(ctx, data(), clock(), begin, count),
+                    shared_.label.data() + mixture * settings_.pool + begin, settings_.pool,
+                    posterior.slice(mixture, lane_mixtures_).rows(begin, count),
+                    settings_.temperature);
+  });
+}
+
+template <class T>
+void TrainingRun<T>::em_iteration(Index foreign) {
+  Context& ctx = main();
+  classify_pool();
+  kernels::pin_labels(ctx, shared_.label.data(),
+                      {pin_row_.data(), pin_group_.data(), pin_count_.data(), pin_row_.count()},
+                      settings_.clusters, settings_.pool, &clock()->first_row);
+  kernels::partition_rows(ctx, shared_.member.data(), shared_.begin.data(), pool_view());
+  const auto next_classifiers = [&] { train_classifiers(settings_.classifier_steps); };
+  if (side_ == nullptr) {
+    m_steps(pool_view(), foreign, true, {});
+    next_classifiers();
+  } else {
+    // Only the generators tie the classifiers to the rest of the iteration.
+    m_steps(pool_view(), foreign, true, [&] {
+      forked_.record(ctx);
+      side_->stream().wait(forked_);
+      next_classifiers();
+      joined_.record(*side_);
+    });
+    ctx.stream().wait(joined_);
+  }
+  kernels::advance(ctx, shared_.clock.data(), settings_.pool, rows_);
+}
+
+template <class T>
+TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto cancelled = [&] { return callbacks.cancelled && callbacks.cancelled(); };
+  TrainingOutcome outcome;
+  Index settled = 0;  // checks in a row with few changes
+  std::vector<std::int32_t> in_file_order(previous_.size());
+  const auto report_now = [&](Index iteration) {
+    Report report = check(iteration);
+    if (settings_.restart_empty && iteration < settings_.iterations && !outcome.cancelled) {
+      restart_empty(report, iteration);
+    }
+    report.seconds = seconds_since(start);
+    double largest_change = 0;
+    outcome.confidence.clear();
+    for (Index r = 0; r < settings_.restarts; ++r) {
+      const auto& m = report.mixtures[static_cast<std::size_t>(r)];
+      largest_change = std::max(largest_change, m.restarted.empty() ? m.changed : 1.0);
+      outcome.confidence.push_back(m.confidence);
+      for (Index p = 0; p < rows_; ++p) {
+        in_file_order[static_cast<std::size_t>(r * rows_ + order_[static_cast<std::size_t>(p)])] =
+            previous_[static_cast<std::size_t>(r * rows_ + p)];
+      }
+    }
+    report.assignments = in_file_order;
+    const bool all_diverged = std::ranges::all_of(report.mixtures, &Report::Mixture::diverged);
+    require<Error>(!all_diverged, "training diverged at iteration ", iteration,
+                   ": the posteriors of every restart are not numbers any more; lower the learning "
+                   "rate or check the scaling of the data");
+    if (callbacks.report) callbacks.report(report);
+    const bool few =
+        largest_change < settings_.tolerance && sigma_settled(iteration) && pins_.empty();
+    settled = few ? settled + 1 : 0;
+  };
+
+  kernels::partition_rows(
+      main(), shared_.member.data(), shared_.begin.data(),
+      {shared_.assigned.data(), nullptr, settings_.restarts, settings_.clusters, rows_});
+  iteration_.clear();
+  for (Index i = 0; i < settings_.pretrain && !outcome.cancelled; ++i) {
+    iteration_.run(main(), [this] { pretrain_iteration(); });
+    if (callbacks.progress) callbacks.progress(i - settings_.pretrain);
+    outcome.cancelled = cancelled();
+  }
+
+  // Those of the first iteration; all others are trained beside the critics of the one before.
+  train_classifiers(0);
+  if (side_ != nullptr) {
+    joined_.record(*side_);
+    main().stream().wait(joined_);
+  }
+  Index recorded_foreign = -1;
+  for (Index i = 0; i < settings_.iterations && !outcome.converged && !outcome.cancelled; ++i) {
+    const Index foreign = foreign_rows(i);
+    if (foreign != recorded_foreign) iteration_.clear();
+    recorded_foreign = foreign;
+    iteration_.run(main(), [&] { em_iteration(foreign); });
+    ++outcome.iterations;
+    if (callbacks.progress) callbacks.progress(i);
+    outcome.cancelled = cancelled();
+    if ((i + 1) % settings_.check_every == 0) {
+      report_now(i + 1);
+      outcome.converged = settled >= settings_.patience;
+    }
+  }
+  if (outcome.iterations % settings_.check_every != 0 || outcome.iterations == 0) {
+    report_now(outcome.iterations);
+  }
+  outcome.assignments = std::move(in_file_order);
+  outcome.seconds = seconds_since(start);
+  return outcome;
+}
+
+template <class T>
+Model TrainingRun<T>::extract(std::span<const Index> mixtures) {
+  Context& ctx = main();
+  Model model;
+  model.settings = settings_;
+  model.settings.restarts = static_cast<Index>(mixtures.size());
+  model.item = item_;
+  const auto add = [&](const auto& store, Index per_mixture) {
+    const auto& specs = store.layout().specs();
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+      const auto all = store.download(ctx, static_cast<int>(i));
+      const Index count = per_mixture * specs[i].shape.count();  // values of one mixture
+      Model::Tensor tensor;
+      tensor.shape = {model.settings.restarts * per_mixture};
+      for (int axis = 0; axis < specs[i].shape.rank(); ++axis) {
+        tensor.shape.push_back(specs[i].shape[axis]);
+      }
+      for (const Index mixture : mixtures) {
+        tensor.values.insert(tensor.values.end(), all.begin() + mixture * count,
+                             all.begin() + (mixture + 1) * count);
+      }
+      model.tensors[specs[i].name] = std::move(tensor);
+    }
+  };
+  add(mixture_.generator_params, settings_.clusters);
+  add(mixture_.critic_params, settings_.clusters);
+  add(mixture_.classifier_params, 1);
+  return model;
+}
+
+template class TrainingRun<float>;
+template class TrainingRun<BFloat16>;
+
+}  // namespace ganmm

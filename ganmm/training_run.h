@@ -1,0 +1,95 @@
+// Internal: the work behind Trainer, with activations of generators and critics stored as T.
+#pragma once
+
+#include "ganmm/e_step.h"
+#include "ganmm/m_step.h"
+#include "ganmm/mixture.h"
+#include "ganmm/trainer.h"
+#include "kernels/core/graph.h"
+
+#include <chrono>
+
+namespace ganmm {
+
+// Rows that a restarted component may be given, at most: enough to place a generator. It bounds the
+// work of a split and the memory of the pins.
+inline constexpr Index kMaxSplitRows = 8192;
+
+template <class T>
+class TrainingRun final : public Trainer::Run {
+ public:
+  TrainingRun(const Settings& settings, std::span<const float> values, Index rows, Shape item,
+              std::span<const std::int32_t> initial, Lanes& lanes);
+
+  const std::vector<Arena::Request>& memory_plan() const override { return arena_.requests(); }
+  Index memory_bytes() const override;
+  TrainingOutcome run(const TrainerCallbacks& callbacks) override;
+  Model extract(std::span<const Index> mixtures) override;
+
+ private:
+  struct LaneWork {
+    LaneWork(Arena& arena, Context& ctx, Context& side, const Mixture<T>& mixture,
+             const Settings& settings, Index groups, Index mixtures, Index rows)
+        : m_step(arena, ctx, mixture, settings, groups),
+          e_step(arena, side, mixture, settings, groups, mixtures, rows) {}
+    MStep<T> m_step;
+    EStep<T> e_step;
+  };
+
+  // Set-up
+  void load(std::span<const float> values, std::span<const std::int32_t> initial);
+  std::vector<std::int32_t> initial_labels(std::span<const std::int32_t> initial);
+
+  // One iteration, made of ops alone: recorded and replayed
+  void pretrain_iteration();
+  void em_iteration(Index foreign);
+  void train_classifiers(Index first_step);
+  void classify_pool();
+  void m_steps(const kernels::PoolView& pool, Index foreign, bool clip,
+               const std::function<void()>& generators_ready);
+
+  // Every `check_every` iterations
+  Report check(Index iteration);
+  void restart_empty(Report& report, Index iteration);
+  std::vector<std::int32_t> half_of(std::span<const std::int32_t> labels, std::int32_t component,
+                                    Index size, const RandomKey& key);
+  void upload_pins();
+
+  Index foreign_rows(Index iteration) const;
+  bool sigma_settled(Index iteration) const;
+  GroupView<const float> data() const;
+  kernels::PoolView pool_view() const;
+  const kernels::Clock* clock() const { return shared_.clock.data(); }
+  Context& main() { return lanes_.context(0); }
+  // Where classifiers train beside the critic steps: a second stream on a GPU.
+  Context& side(int lane) { return side_ == nullptr ? lanes_.context(lane) : *side_; }
+  LaneWork& work(int lane) { return *work_[static_cast<std::size_t>(lane)]; }
+
+  Settings settings_;
+  Lanes& lanes_;
+  std::unique_ptr<Context> side_;
+  Arena arena_;
+  Index rows_;
+  Shape item_;
+  Index lane_groups_, lane_mixtures_;  // per task: one on the CPU, all on a GPU
+  Mixture<T> mixture_;
+  Buffer<float> data_;
+  EStepBuffers shared_;
+  MStepLosses losses_;
+  Buffer<std::int32_t> pin_row_, pin_group_, pin_count_;
+  std::vector<std::unique_ptr<LaneWork>> work_;
+  Graph iteration_;  // the current kind of iteration
+  Event forked_, joined_;
+
+  std::vector<std::int32_t> order_;     // data row p is file row order_[p]
+  std::vector<std::int32_t> previous_;  // [R][n] labels of the last check, data order
+  // Restarted components own these data rows until they have learned them.
+  struct Pin {
+    Index group, until;
+    std::vector<std::int32_t> rows;
+  };
+  std::vector<Pin> pins_;
+  std::vector<std::uint32_t> generation_;  // [R*N] restarts so far; seeds the new weights
+};
+
+}  // namespace ganmm
