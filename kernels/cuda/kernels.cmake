@@ -3,4 +3,5 @@
 set(GANMM_CUDA_KERNELS
   activation.cu
   bias_activation.cu
+  optim.cu
   pending.cpp)

@@ -110,15 +110,6 @@ void penalty_direction(Context&, GroupView<T>, ParamView<Master<T>>, GroupView<c
   refuse("penalty_direction");
 }
 template <class T>
-void optimizer_step(Context&, const ParamSlabs<T>&, const OptimizerSettings&) {
-  refuse("optimizer_step");
-}
-void round_values(Context&, const ParamSlabs<float>&) { refuse("round_values"); }
-template <class T>
-void optimizer_reset(Context&, const ParamSlabs<T>&, const OptimizerSettings&) {
-  refuse("optimizer_reset");
-}
-template <class T>
 void fill_uniform(Context&, GroupView<T>, double, double, const RandomKey&) {
   refuse("fill_uniform");
 }
@@ -243,8 +234,6 @@ GANMM_INSTANTIATE(BFloat16)
 template void cross_entropy<float>(Context&, ParamView<float>, GroupView<float>,
                                    GroupView<const float>, const std::int32_t*,
                                    const CrossEntropySettings&);
-template void optimizer_step<float>(Context&, const ParamSlabs<float>&, const OptimizerSettings&);
-template void optimizer_reset<float>(Context&, const ParamSlabs<float>&, const OptimizerSettings&);
 template void classify_rows<float>(Context&, GroupView<float>, std::int32_t*, Index,
                                    GroupView<const float>, double);
 template void window_rows<float>(Context&, GroupView<float>, GroupView<const float>,

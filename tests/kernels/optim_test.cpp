@@ -16,10 +16,12 @@ OptimizerSettings rmsprop() { return {OptimizerKind::rmsprop, 0.01, 0.0, 0.9, 1e
 
 // Tensors of several widths, a few elements apart as an arena would lay them out.
 struct Layout {
-  Layout() {
-    for (const Index count : {5, 1, 17, 64, 33}) {
-      slots.push_back({size, count});
-      size += count * kGroups + 3;
+  explicit Layout(int copies) {
+    for (int copy = 0; copy < copies; ++copy) {
+      for (const Index count : {5, 1, 17, 64, 33}) {
+        slots.push_back({size, count});
+        size += count * kGroups + 3;
+      }
     }
   }
   // Calls visit(slab position, group) for every parameter.
@@ -37,10 +39,10 @@ struct Layout {
 
 template <class T>
 struct Slabs {
-  Slabs(Context& ctx, const OptimizerSettings& settings)
-      : ctx_(ctx), settings_(settings), value(ctx, layout.size), grad(ctx, layout.size),
-        state1(ctx, layout.size), state2(ctx, layout.size), step(ctx, kGroups),
-        truth(reference::at(layout.size)) {
+  Slabs(Context& ctx, const OptimizerSettings& settings, int layout_copies = 1)
+      : layout(layout_copies), ctx_(ctx), settings_(settings), value(ctx, layout.size),
+        grad(ctx, layout.size), state1(ctx, layout.size), state2(ctx, layout.size),
+        step(ctx, kGroups), truth(reference::at(layout.size)) {
     RandomData random(1);
     layout.for_each([&](Index at, Index) {
       truth[reference::at(at)].value = random.real<T>(-1, 1);
@@ -53,7 +55,8 @@ struct Slabs {
   ParamSlabs<T> slice(Index first, Index groups) {
     const bool two_moments = settings_.kind == OptimizerKind::adam;
     return {value.data(), grad.data(),   state1.data(), two_moments ? state2.data() : nullptr,
-            step.data(),  &layout.slots, first,         groups};
+            step.data(),  &layout.slots, first,         groups,
+            rounded};
   }
   void reset(Index first, Index groups) {
     optimizer_reset<T>(ctx_, slice(first, groups), settings_);
@@ -94,7 +97,27 @@ struct Slabs {
   GuardBuffer<T> value, grad, state1, state2;
   GuardBuffer<std::int32_t> step;
   std::vector<reference::Parameter> truth;
+  BFloat16* rounded = nullptr;  // a slab for the rounded values, if the case wants one
 };
+
+// The copies of groups [first, first + groups) are the rounded values, all else was not touched.
+void check_rounded(const Slabs<float>& slabs, const GuardBuffer<BFloat16>& copy, Index shift,
+                   Index first, Index groups) {
+  const std::vector<float> value = slabs.value.get();
+  const std::vector<BFloat16> now = copy.get();
+  std::vector<bool> owned(now.size(), false);
+  int wrong = 0;
+  slabs.layout.for_each([&](Index at, Index g) {
+    if (g < first || g >= first + groups) return;
+    owned[reference::at(at + shift)] = true;
+    const BFloat16 expected(value[reference::at(at)]);
+    if (now[reference::at(at + shift)].bits != expected.bits) ++wrong;
+  });
+  for (Index i = 0; i < copy.count(); ++i) {
+    if (!owned[reference::at(i)] && !copy.kept(now, i)) ++wrong;
+  }
+  CHECK(wrong == 0);
+}
 
 template <class T>
 void ten_steps(Context& ctx, const OptimizerSettings& settings) {
@@ -111,13 +134,24 @@ void ten_steps(Context& ctx, const OptimizerSettings& settings) {
 
 }  // namespace
 
-GANMM_CPU_CASE("optim: ten steps of Adam equal ten steps by hand") { ten_steps<T>(ctx, adam()); }
+GANMM_DEVICE_CASE("optim: ten steps of Adam equal ten steps by hand") { ten_steps<T>(ctx, adam()); }
 
-GANMM_CPU_CASE("optim: ten steps of RMSProp equal ten steps by hand") {
+GANMM_DEVICE_CASE("optim: ten steps of RMSProp equal ten steps by hand") {
   ten_steps<T>(ctx, rmsprop());
 }
 
-GANMM_CPU_CASE("optim: reset starts RMSProp's mean square at one and Adam's moments at zero") {
+GANMM_DEVICE_CASE("optim: more tensors than one launch takes on a GPU") {
+  for (const OptimizerSettings& settings : {adam(), rmsprop()}) {
+    Slabs<T> slabs(ctx, settings, 14);
+    slabs.reset(0, kGroups);
+    RandomData random(6);
+    for (int step = 1; step <= 2; ++step) slabs.update(random, 0, kGroups);
+    slabs.check(2);
+    CHECK(slabs.step.get() == std::vector<std::int32_t>(kGroups, 2));
+  }
+}
+
+GANMM_DEVICE_CASE("optim: reset starts RMSProp's mean square at one and Adam's moments at zero") {
   for (const OptimizerSettings& settings : {adam(), rmsprop()}) {
     Slabs<T> slabs(ctx, settings);
     slabs.reset(0, kGroups);
@@ -134,7 +168,7 @@ GANMM_CPU_CASE("optim: reset starts RMSProp's mean square at one and Adam's mome
   }
 }
 
-GANMM_CPU_CASE("optim: the first RMSProp step of a unit gradient divides by one") {
+GANMM_DEVICE_CASE("optim: the first RMSProp step of a unit gradient divides by one") {
   // s = 0.5 * 1 + 0.5 * 1 = 1, epsilon 0: p = 3 - 0.25.
   OptimizerSettings settings = rmsprop();
   settings.learning_rate = 0.25;
@@ -154,7 +188,7 @@ GANMM_CPU_CASE("optim: the first RMSProp step of a unit gradient divides by one"
   CHECK(step.get()[0] == 1);
 }
 
-GANMM_CPU_CASE("optim: the first Adam step moves every parameter by the learning rate") {
+GANMM_DEVICE_CASE("optim: the first Adam step moves every parameter by the learning rate") {
   OptimizerSettings settings = adam();
   settings.learning_rate = 0.25;
   Slabs<T> slabs(ctx, settings);
@@ -173,7 +207,7 @@ GANMM_CPU_CASE("optim: the first Adam step moves every parameter by the learning
   check_within(moved, expected, Values(moved.size(), 128 * unit_roundoff<T>() + 1e-8));
 }
 
-GANMM_CPU_CASE("optim: values are clamped to the clip after the update, and only then") {
+GANMM_DEVICE_CASE("optim: values are clamped to the clip after the update, and only then") {
   for (OptimizerSettings settings : {adam(), rmsprop()}) {
     settings.clip = 0.01;
     Slabs<T> slabs(ctx, settings);
@@ -197,7 +231,7 @@ GANMM_CPU_CASE("optim: values are clamped to the clip after the update, and only
   }
 }
 
-GANMM_CPU_CASE("optim: groups outside the call keep every bit and their step") {
+GANMM_DEVICE_CASE("optim: groups outside the call keep every bit and their step") {
   for (const OptimizerSettings& settings : {adam(), rmsprop()}) {
     Slabs<T> slabs(ctx, settings);
     slabs.reset(0, kGroups);
@@ -240,7 +274,7 @@ GANMM_CPU_CASE("optim: groups outside the call keep every bit and their step") {
   }
 }
 
-GANMM_CPU_CASE("optim: a zero gradient and no group leave the values alone") {
+GANMM_DEVICE_CASE("optim: a zero gradient and no group leave the values alone") {
   Slabs<T> slabs(ctx, rmsprop());
   slabs.reset(0, kGroups);
   const std::vector<T> before = slabs.value.get();
@@ -251,6 +285,34 @@ GANMM_CPU_CASE("optim: a zero gradient and no group leave the values alone") {
   optimizer_step<T>(ctx, slabs.slice(0, kGroups), rmsprop());
   CHECK(same_bits(slabs.value.get(), before));
   CHECK(slabs.step.get() == std::vector<std::int32_t>(kGroups, 1));
+}
+
+namespace {
+
+void rounded_copy_follows(Context& ctx) {
+  for (const OptimizerSettings& settings : {adam(), rmsprop()}) {
+    for (const Index shift : {0, 1}) {  // 1: a slab that takes no wide stores
+      CAPTURE(shift);
+      Slabs<float> slabs(ctx, settings);
+      GuardBuffer<BFloat16> first(ctx, slabs.layout.size + 1);
+      slabs.rounded = first.data() + shift;
+      slabs.reset(0, kGroups);
+      round_values<float>(ctx, slabs.slice(1, 2));
+      check_rounded(slabs, first, shift, 1, 2);
+      RandomData random(7);
+      GuardBuffer<BFloat16> second(ctx, slabs.layout.size + 1);
+      slabs.rounded = second.data() + shift;
+      slabs.update(random, 1, 3);
+      slabs.check(1);
+      check_rounded(slabs, second, shift, 1, 3);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("optim: the rounded copy follows the values, cuda" * doctest::test_suite("gpu")) {
+  on_cuda(rounded_copy_follows);
 }
 
 }  // namespace ganmm::kernels

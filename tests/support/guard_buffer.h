@@ -30,6 +30,8 @@ T sentinel(std::uint32_t buffer, Index position) {
   } else if constexpr (std::is_same_v<T, double>) {
     const std::uint64_t bits = 0x7ff8000000000000u | tag;
     std::memcpy(&value, &bits, sizeof value);
+  } else if constexpr (std::is_same_v<T, BFloat16>) {
+    value.bits = static_cast<std::uint16_t>(0x7fc0u | (tag & 0x3fu));
   } else {
     static_assert(std::is_same_v<T, std::int32_t>);
     value = std::numeric_limits<std::int32_t>::min() + static_cast<std::int32_t>(tag);
