@@ -15,6 +15,7 @@ option(GANMM_BUILD_TESTS "Build the tests" ${ganmm_build_default})
 option(GANMM_BUILD_BENCH "Build the benchmarks" ${ganmm_build_default})
 option(GANMM_WERROR "Turn the warnings of a developer build into errors" OFF)
 option(GANMM_SYNC_LAUNCHES "Wait after each CUDA kernel, so that the failing one is named" OFF)
+option(GANMM_NVTX "Name ops and phases for the profilers of the CUDA Toolkit" OFF)
 
 set(ganmm_summary "")
 set(GANMM_FEATURE_TARGETS "")
@@ -186,4 +187,5 @@ set(GANMM_FEATURE_DEFINITIONS
   GANMM_HAVE_ZLIB=${GANMM_HAVE_ZLIB}
   GANMM_HAVE_PNG=${GANMM_HAVE_PNG}
   GANMM_HAVE_JSON=${GANMM_HAVE_JSON}
-  GANMM_SYNC_LAUNCHES=$<BOOL:${GANMM_SYNC_LAUNCHES}>)
+  GANMM_SYNC_LAUNCHES=$<BOOL:${GANMM_SYNC_LAUNCHES}>
+  GANMM_NVTX=$<AND:$<BOOL:${GANMM_NVTX}>,$<BOOL:${GANMM_HAVE_CUDA}>>)

@@ -1,5 +1,6 @@
 #include "ganmm/m_step.h"
 
+#include "kernels/core/trace.h"
 #include "kernels/elementwise.h"
 #include "kernels/loss.h"
 #include "kernels/penalty.h"
@@ -72,6 +73,7 @@ void MStep<T>::run(Context& ctx, const Mixture<T>& mixture, Index first, const M
 template <class T>
 void MStep<T>::generator_step(Context& ctx, const Mixture<T>& mixture, Index first,
                               const MStepLosses& losses, const kernels::Clock* clock) {
+  [[maybe_unused]] const TraceRange range("generator step");
   const Index batch = settings_.batch;
   const auto generator = mixture.generator_params.range(first, groups_);
   const auto critic = mixture.critic_params.range(first, groups_);
@@ -96,6 +98,7 @@ void MStep<T>::generator_step(Context& ctx, const Mixture<T>& mixture, Index fir
 template <class T>
 void MStep<T>::make_fakes(Context& ctx, const Mixture<T>& mixture, Index first,
                           const kernels::Clock* clock) {
+  [[maybe_unused]] const TraceRange range("generator samples");
   kernels::fill_normal<T>(ctx, fakes_.input(), 0.0, 1.0,
                           key(settings_, Purpose::noise, first, clock));
   mixture.generator.forward(ctx, mixture.generator_params.range(first, groups_), fakes_,
@@ -107,6 +110,7 @@ template <class T>
 void MStep<T>::critic_step(Context& ctx, const Mixture<T>& mixture, Index first, Index step,
                            const MStepRows& rows, const MStepLosses& losses,
                            const kernels::Clock* clock, bool clip) {
+  [[maybe_unused]] const TraceRange range("critic step");
   const Index batch = settings_.batch, batches = settings_.critic_steps;
   const auto params = mixture.critic_params.range(first, groups_);
   const GroupView<T> real = critic_.input().rows(0, batch);

@@ -2,6 +2,7 @@
 
 #include "ganmm/kmeans.h"
 #include "kernels/core/rng.h"
+#include "kernels/core/trace.h"
 
 #include <algorithm>
 #include <cmath>
@@ -201,6 +202,7 @@ void TrainingRun<T>::pretrain_iteration() {
 // classifier_steps steps from number `first_step` of this iteration on.
 template <class T>
 void TrainingRun<T>::train_classifiers(Index first_step) {
+  [[maybe_unused]] const TraceRange range("classifiers");
   for (Index step = first_step; step < first_step + settings_.classifier_steps; ++step) {
     lanes_.for_each(mixture_.groups() / lane_groups_, [&](int lane, Index task) {
       work(lane).e_step.make_fakes(side(lane), mixture_, shared_, task * lane_groups_, clock(),
@@ -214,6 +216,7 @@ void TrainingRun<T>::train_classifiers(Index first_step) {
 
 template <class T>
 void TrainingRun<T>::classify_pool() {
+  [[maybe_unused]] const TraceRange range("classify the pool");
   const Index chunk = work(0).e_step.chunk();
   const Index chunks = (settings_.pool + chunk - 1) / chunk;
   const GroupView<float> posterior(shared_.posterior.data(), settings_.restarts, settings_.pool,

@@ -57,7 +57,7 @@ void print_summary(const FitRecord& record, const std::string& folder,
 
 int run_fit(const FitArguments& arguments) {
   const StopSignals signals;
-  arguments.device.require_available("fit");
+  arguments.device.require_available();
   io::Dataset data = io::load_dataset(arguments.data.path, arguments.data.load);
   const FitOptions options = arguments.options(data);
   const Settings settings = options.settings.resolved(data.rows, data.item);

@@ -30,9 +30,8 @@ struct DeviceArguments {
   void add_to(CLI::App& app);
   Device device() const;
   MathMode math_mode() const;
-  // Throws ConfigError unless this build on this machine can run `command` as asked: the device is
-  // there, its backend has the arithmetic and every op that the command needs.
-  void require_available(const std::string& command) const;
+  // Throws ConfigError unless this build on this machine has the device and its arithmetic.
+  void require_available() const;
 };
 
 // Throws InputError that names both sides unless the data has the model's items and, where both

@@ -26,7 +26,7 @@ struct PredictArguments {
 };
 
 int run_predict(const PredictArguments& arguments) {
-  arguments.device.require_available("predict");
+  arguments.device.require_available();
   const Model model = load_model(arguments.model);
   io::Dataset data = io::load_dataset(arguments.data.path, arguments.data.load);
   require_fit(model, data, arguments.model);

@@ -31,7 +31,7 @@ Shape shape_of(Index samples, const Shape& item) {
 }
 
 int run_sample(const SampleArguments& arguments) {
-  arguments.device.require_available("sample");
+  arguments.device.require_available();
   const Model model = load_model(arguments.model);
   const bool all = arguments.one_cluster->count() == 0;
   const Index first = all ? 0 : arguments.cluster, clusters = all ? model.clusters() : 1;

@@ -47,6 +47,13 @@ Index Arena::request_bytes(std::string name, Index bytes) {
 void Arena::reserve() {
   require<ShapeError>(!reserved(), "arena reserved twice: expected one reservation after planning");
   try {
+    // Asked first: an allocation that fails late would have pushed other work off the device.
+    if (device_.kind == DeviceKind::cuda) {
+      const auto free = static_cast<Index>(kernels::cuda::free_bytes(device_));
+      require<OutOfMemoryError>(bytes_ <= free, "memory plan on ", to_string(device_), ": ", bytes_,
+                                " bytes needed, ", free,
+                                " free; use a smaller batch, pool or width, or fewer restarts");
+    }
     slab_ = std::make_unique<Slab>(device_, std::max<Index>(bytes_, kArenaAlignment));
   } catch (const OutOfMemoryError& error) {
     auto largest = requests_;

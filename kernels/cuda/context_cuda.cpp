@@ -69,9 +69,6 @@ CudaState::~CudaState() {
 void CudaState::synchronize() { GANMM_CHECK_CUDA(cudaStreamSynchronize(stream())); }
 
 std::unique_ptr<BackendState> make_state(Device device, MathMode math) {
-  require<UnsupportedError>(math != MathMode::bf16, "math mode bf16 on ", to_string(device),
-                            ": expected fp32 or tf32, bf16 is not available yet in this build; "
-                            "choose --math tf32");
   const CudaStatus found = status();
   require<UnsupportedError>(!found.devices.empty(), "context on ", to_string(device),
                             ": expected a CUDA device, found none: ", found.reason);
@@ -79,6 +76,11 @@ std::unique_ptr<BackendState> make_state(Device device, MathMode math) {
   require<UnsupportedError>(device.index >= 0 && device.index < count, "context on ",
                             to_string(device), ": expected an index below ", count,
                             ", the number of CUDA devices; choose cuda:0");
+  const DeviceProperties& chosen = found.devices[static_cast<std::size_t>(device.index)];
+  require<UnsupportedError>(
+      math == MathMode::fp32 || chosen.compute_major >= 8, "math mode ", to_string(math), " on ",
+      to_string(device), ", a ", chosen.name, ": expected compute capability 8.0 or later, found ",
+      chosen.compute_major, ".", chosen.compute_minor, "; choose --math fp32");
   return std::make_unique<CudaState>(device.index, math);
 }
 

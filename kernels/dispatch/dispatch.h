@@ -3,6 +3,7 @@
 
 #include "kernels/core/bfloat16.h"
 #include "kernels/core/context.h"
+#include "kernels/core/trace.h"
 
 #include <type_traits>
 
@@ -18,6 +19,7 @@ namespace ganmm::kernels {
 // lambdas, so that the one which does not exist for T is never instantiated.
 template <class T, class Cpu, class Cuda>
 void dispatch(Context& ctx, const char* op, Cpu&& on_cpu, Cuda&& on_cuda) {
+  [[maybe_unused]] const TraceRange range(op);
   if (ctx.on_cpu()) {
     if constexpr (!std::is_same_v<T, BFloat16>) return on_cpu(ctx);
   } else {

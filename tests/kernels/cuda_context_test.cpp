@@ -82,10 +82,12 @@ TEST_CASE("cuda context: without a device the refusal repeats the status' reason
   if (!text.empty()) CHECK(one_line_with_advice(text));
 }
 
-TEST_CASE("cuda context: bf16 is refused with advice") {
-  const std::string text = message_of<UnsupportedError>([] { Context ctx(kCuda, MathMode::bf16); });
-  CAPTURE(text);
-  CHECK(one_line_with_advice(text));
+TEST_CASE("context: only fp32 on the CPU, the others are refused with advice") {
+  for (const MathMode math : {MathMode::tf32, MathMode::bf16}) {
+    const std::string text = message_of<UnsupportedError>([&] { Context ctx(Device{}, math); });
+    CAPTURE(text);
+    CHECK(one_line_with_advice(text));
+  }
 }
 
 TEST_CASE("cuda memory: releasing nothing is allowed") {
