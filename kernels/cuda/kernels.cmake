@@ -3,5 +3,10 @@
 set(GANMM_CUDA_KERNELS
   activation.cu
   bias_activation.cu
+  elementwise.cu
+  loss.cu
   optim.cu
+  penalty.cu
+  random.cu
+  reduce.cu
   pending.cpp)

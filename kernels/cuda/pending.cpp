@@ -29,39 +29,6 @@ Index conv_workspace(const Context&, Index, Index, const ConvGeometry&) {
   refuse("conv_workspace");
 }
 template <class T>
-void activation_curvature(Context&, GroupView<T>, GroupView<const T>, GroupView<const T>,
-                          GroupView<const T>, GroupView<const T>, Activation) {
-  refuse("activation_curvature");
-}
-template <class T>
-void fill(Context&, GroupView<T>, double) {
-  refuse("fill");
-}
-template <class To, class From>
-void copy(Context&, GroupView<To>, GroupView<const From>) {
-  refuse("copy");
-}
-template <class T>
-void axpby(Context&, GroupView<T>, double, GroupView<const T>, double) {
-  refuse("axpby");
-}
-template <class T>
-void add_bias(Context&, GroupView<T>, ParamView<const Master<T>>) {
-  refuse("add_bias");
-}
-template <class T>
-void bias_grad(Context&, ParamView<Master<T>>, GroupView<const T>, Write) {
-  refuse("bias_grad");
-}
-template <class T>
-void crop(Context&, GroupView<T>, GroupView<const T>) {
-  refuse("crop");
-}
-template <class T>
-void crop_backward(Context&, GroupView<T>, GroupView<const T>) {
-  refuse("crop_backward");
-}
-template <class T>
 void norm_forward(Context&, GroupView<T>, ParamView<Master<T>>, ParamView<Master<T>>,
                   GroupView<const T>, ParamView<const Master<T>>, ParamView<const Master<T>>,
                   const NormSettings&) {
@@ -91,43 +58,6 @@ void norm_penalty(Context&, GroupView<T>, ParamView<Master<T>>, ParamView<Master
                   ParamView<const Master<T>>, ParamView<const Master<T>>,
                   ParamView<const Master<T>>, const NormSettings&) {
   refuse("norm_penalty");
-}
-template <class T>
-void wasserstein_signal(Context&, GroupView<T>, Index, Index) {
-  refuse("wasserstein_signal");
-}
-template <class T>
-void cross_entropy(Context&, ParamView<T>, GroupView<T>, GroupView<const T>, const std::int32_t*,
-                   const CrossEntropySettings&) {
-  refuse("cross_entropy");
-}
-template <class T>
-void interpolate(Context&, GroupView<T>, GroupView<const T>, GroupView<const T>, const RandomKey&) {
-  refuse("interpolate");
-}
-template <class T>
-void penalty_direction(Context&, GroupView<T>, ParamView<Master<T>>, GroupView<const T>, double) {
-  refuse("penalty_direction");
-}
-template <class T>
-void fill_uniform(Context&, GroupView<T>, double, double, const RandomKey&) {
-  refuse("fill_uniform");
-}
-template <class T>
-void fill_normal(Context&, GroupView<T>, double, double, const RandomKey&) {
-  refuse("fill_normal");
-}
-template <class T>
-void group_mean(Context&, ParamView<Master<T>>, GroupView<const T>) {
-  refuse("group_mean");
-}
-template <class T>
-void row_sums(Context&, GroupView<Master<T>>, GroupView<const T>) {
-  refuse("row_sums");
-}
-template <class T>
-void row_squared_norms(Context&, GroupView<Master<T>>, GroupView<const T>) {
-  refuse("row_squared_norms");
 }
 template <class T>
 void classify_rows(Context&, GroupView<T>, std::int32_t*, Index, GroupView<const T>, double) {
@@ -190,15 +120,6 @@ void centre_sums(Context&, double*, double*, Index, const std::int32_t*, Index,
   template void conv_backward_weights<T>(Context&, ParamView<Master<T>>, GroupView<const T>,       \
                                          GroupView<const T>, const ConvGeometry&, Write);          \
   template Index conv_workspace<T>(const Context&, Index, Index, const ConvGeometry&);             \
-  template void activation_curvature<T>(Context&, GroupView<T>, GroupView<const T>,                \
-                                        GroupView<const T>, GroupView<const T>,                    \
-                                        GroupView<const T>, Activation);                           \
-  template void fill<T>(Context&, GroupView<T>, double);                                           \
-  template void axpby<T>(Context&, GroupView<T>, double, GroupView<const T>, double);              \
-  template void add_bias<T>(Context&, GroupView<T>, ParamView<const Master<T>>);                   \
-  template void bias_grad<T>(Context&, ParamView<Master<T>>, GroupView<const T>, Write);           \
-  template void crop<T>(Context&, GroupView<T>, GroupView<const T>);                               \
-  template void crop_backward<T>(Context&, GroupView<T>, GroupView<const T>);                      \
   template void norm_forward<T>(                                                                   \
       Context&, GroupView<T>, ParamView<Master<T>>, ParamView<Master<T>>, GroupView<const T>,      \
       ParamView<const Master<T>>, ParamView<const Master<T>>, const NormSettings&);                \
@@ -216,24 +137,11 @@ void centre_sums(Context&, double*, double*, Index, const std::int32_t*, Index,
       Context&, GroupView<T>, ParamView<Master<T>>, ParamView<Master<T>>, GroupView<const T>,      \
       GroupView<const T>, GroupView<const T>, GroupView<const T>, ParamView<const Master<T>>,      \
       ParamView<const Master<T>>, ParamView<const Master<T>>, const NormSettings&);                \
-  template void wasserstein_signal<T>(Context&, GroupView<T>, Index, Index);                       \
-  template void interpolate<T>(Context&, GroupView<T>, GroupView<const T>, GroupView<const T>,     \
-                               const RandomKey&);                                                  \
-  template void penalty_direction<T>(Context&, GroupView<T>, ParamView<Master<T>>,                 \
-                                     GroupView<const T>, double);                                  \
-  template void fill_uniform<T>(Context&, GroupView<T>, double, double, const RandomKey&);         \
-  template void fill_normal<T>(Context&, GroupView<T>, double, double, const RandomKey&);          \
-  template void group_mean<T>(Context&, ParamView<Master<T>>, GroupView<const T>);                 \
-  template void row_sums<T>(Context&, GroupView<Master<T>>, GroupView<const T>);                   \
-  template void row_squared_norms<T>(Context&, GroupView<Master<T>>, GroupView<const T>);          \
   template void gather_rows<T>(Context&, GroupView<T>, GroupView<const Master<T>>,                 \
                                const std::int32_t*, Index);
 GANMM_INSTANTIATE(float)
 GANMM_INSTANTIATE(BFloat16)
 
-template void cross_entropy<float>(Context&, ParamView<float>, GroupView<float>,
-                                   GroupView<const float>, const std::int32_t*,
-                                   const CrossEntropySettings&);
 template void classify_rows<float>(Context&, GroupView<float>, std::int32_t*, Index,
                                    GroupView<const float>, double);
 template void window_rows<float>(Context&, GroupView<float>, GroupView<const float>,
@@ -242,9 +150,5 @@ template void nearest_centre<float>(Context&, std::int32_t*, float*, Index, Grou
                                     GroupView<const float>);
 template void centre_sums<float>(Context&, double*, double*, Index, const std::int32_t*, Index,
                                  GroupView<const float>);
-template void copy<float, float>(Context&, GroupView<float>, GroupView<const float>);
-template void copy<BFloat16, BFloat16>(Context&, GroupView<BFloat16>, GroupView<const BFloat16>);
-template void copy<float, BFloat16>(Context&, GroupView<float>, GroupView<const BFloat16>);
-template void copy<BFloat16, float>(Context&, GroupView<BFloat16>, GroupView<const float>);
 
 }  // namespace ganmm::kernels::cuda
