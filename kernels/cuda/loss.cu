@@ -116,8 +116,7 @@ void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
   if (logits.groups == 0) return;
   const Index classes = logits.features();
   const Index rows = classes > 0 ? logits.batch : 0;
-  int threads = device::kWarpSize;
-  while (threads < 1024 && threads < rows) threads *= 2;
+  const int threads = threads_for_rows(rows, 1, 1024);
   const double off = classes > 0 ? settings.label_smoothing / static_cast<double>(classes) : 0.0;
   launch(ctx, "cross_entropy", {logits.groups, 1, 1, threads}, cross_entropy_kernel, loss.data,
          loss.group_stride,

@@ -20,9 +20,8 @@ namespace ganmm::kernels::cuda {
 
 namespace {
 
-constexpr double kNormFloor = 1e-12;  // below it a gradient has no direction
-// As many warps as a block can have: block 0 has a whole batch to go through.
-constexpr int kPenaltyThreads = 1024;
+constexpr double kNormFloor = 1e-12;   // below it a gradient has no direction
+constexpr int kPenaltyThreads = 1024;  // at most: block 0 has a whole batch to go through
 
 template <class T, unsigned W>
 GANMM_KERNEL interpolate_kernel(ElementWalk walk, Rows<Pack<T, W>> x_hat,
@@ -97,7 +96,7 @@ GANMM_KERNEL penalty_direction_kernel(PenaltyShape shape, Rows<T> v, float* pena
   GANMM_SHARED(double, scratch, device::kWarpSize);
   const int lane = device::thread_index_x() % shape.lanes;
   const int slot = device::thread_index_x() / shape.lanes;
-  const int slots = kPenaltyThreads / shape.lanes;
+  const int slots = device::block_size_x() / shape.lanes;
   const Index group = device::block_index_y();
   const bool whole_group = device::block_index_x() == 0;
   const bool writes = shape.in_place || !whole_group;
@@ -156,16 +155,17 @@ void penalty_direction(Context& ctx, GroupView<T> v, ParamView<Master<T>> penalt
   shape.batch = g.batch;
   shape.features = g.features();
   shape.lanes = threads_per_row(shape.features);
-  // A quarter of the warps of a block, so that a batch of images is spread over more of the device.
-  shape.items_per_block = kPenaltyThreads / shape.lanes / 4;
+  const int threads = threads_for_rows(g.batch, shape.lanes, kPenaltyThreads);
+  // A quarter of what a block has threads for, so that a batch is spread over more of the device.
+  shape.items_per_block = std::max(1, threads / shape.lanes / 4);
   const ElementExtent extent{g.groups, g.batch, g.features()};
   shape.packed = packs_fit<kRowChunk>(extent, v) && packs_fit<kRowChunk>(extent, g);
   shape.in_place = v.data == g.data;
   const Index others =
       shape.in_place ? 0 : (g.batch + shape.items_per_block - 1) / shape.items_per_block;
-  launch(ctx, "penalty_direction", {1 + others, g.groups, 1, kPenaltyThreads},
-         penalty_direction_kernel<T>, shape, Rows<T>{v.data, v.group_stride, v.batch_stride},
-         penalty.data, penalty.group_stride, Rows<const T>{g.data, g.group_stride, g.batch_stride},
+  launch(ctx, "penalty_direction", {1 + others, g.groups, 1, threads}, penalty_direction_kernel<T>,
+         shape, Rows<T>{v.data, v.group_stride, v.batch_stride}, penalty.data, penalty.group_stride,
+         Rows<const T>{g.data, g.group_stride, g.batch_stride},
          g.batch > 0 ? lambda / static_cast<double>(g.batch) : 0.0);
 }
 

@@ -11,16 +11,16 @@ namespace ganmm::kernels::cuda {
 
 namespace {
 
-constexpr int kRowThreads = 256;
-constexpr int kMeanThreads = 512;
+constexpr int kRowThreads = 256;   // at most
+constexpr int kMeanThreads = 512;  // at most
 
 template <class T, class Term>
 GANMM_KERNEL sum_rows_kernel(Rows<float> out, Rows<const T> x, Index batch, Index features,
                              int lanes, bool packed, Term term) {
   const int lane = device::thread_index_x() % lanes;
   const Index group = device::block_index_y();
-  const Index b =
-      Index{device::block_index_x()} * (kRowThreads / lanes) + device::thread_index_x() / lanes;
+  const Index b = Index{device::block_index_x()} * (device::block_size_x() / lanes) +
+                  device::thread_index_x() / lanes;
   const bool used = b < batch;  // every thread goes on to the exchange of sums
   double sum = used ? row_part(&at(x, group, b, 0), features, lane, lanes, packed, term) : 0.0;
   sum = lanes_sum(sum, lanes);
@@ -34,7 +34,8 @@ GANMM_KERNEL group_mean_kernel(float* out, Index out_stride, Rows<const T> x, In
   const int lane = device::thread_index_x() % lanes;
   const Index group = device::block_index_x();
   double sum = 0;
-  for (Index b = device::thread_index_x() / lanes; b < batch; b += kMeanThreads / lanes) {
+  const Index step = device::block_size_x() / lanes;
+  for (Index b = device::thread_index_x() / lanes; b < batch; b += step) {
     sum += row_part(&at(x, group, b, 0), features, lane, lanes, packed, Identity{});
   }
   sum = block_sum(sum, scratch);
@@ -54,8 +55,9 @@ void sum_rows(Context& ctx, const char* name, const GroupView<float>& out,
               const GroupView<const T>& x) {
   if (x.groups == 0 || x.batch == 0) return;
   const int lanes = threads_per_row(x.features());
-  const Index rows_per_block = kRowThreads / lanes;
-  launch(ctx, name, {(x.batch + rows_per_block - 1) / rows_per_block, x.groups, 1, kRowThreads},
+  const int threads = threads_for_rows(x.batch, lanes, kRowThreads);
+  const Index rows_per_block = threads / lanes;
+  launch(ctx, name, {(x.batch + rows_per_block - 1) / rows_per_block, x.groups, 1, threads},
          sum_rows_kernel<T, Term>, Rows<float>{out.data, out.group_stride, out.batch_stride},
          Rows<const T>{x.data, x.group_stride, x.batch_stride}, x.batch, x.features(), lanes,
          chunks_packed(x), Term{});
@@ -66,9 +68,11 @@ void sum_rows(Context& ctx, const char* name, const GroupView<float>& out,
 template <class T>
 void group_mean(Context& ctx, ParamView<Master<T>> out, GroupView<const T> x) {
   if (x.groups == 0) return;
-  launch(ctx, "group_mean", {x.groups, 1, 1, kMeanThreads}, group_mean_kernel<T>, out.data,
+  const int lanes = threads_per_row(x.features());
+  const int threads = threads_for_rows(x.batch, lanes, kMeanThreads);
+  launch(ctx, "group_mean", {x.groups, 1, 1, threads}, group_mean_kernel<T>, out.data,
          out.group_stride, Rows<const T>{x.data, x.group_stride, x.batch_stride}, x.batch,
-         x.features(), threads_per_row(x.features()), chunks_packed(x));
+         x.features(), lanes, chunks_packed(x));
 }
 
 template <class T>

@@ -16,6 +16,14 @@ inline int threads_per_row(Index features) {
   return threads;
 }
 
+// Threads of a block for the rows of a group, no more than there are rows for: a power of two, at
+// most `limit`.
+inline int threads_for_rows(Index rows, int lanes, int limit) {
+  int threads = device::kWarpSize;
+  while (threads < limit && threads < rows * lanes) threads *= 2;
+  return threads;
+}
+
 // What thread `lane` of the `lanes` threads adds to the sum of term(x) over a row, in double.
 // `packed`: chunks may be loaded as packs, packs_fit<kRowChunk>.
 template <class T, class Term>

@@ -130,7 +130,7 @@ GANMM_CPU_CASE("grouped: convolutions of N equal N convolutions of 1") {
       [&] { return d_filter.bits(); });
 }
 
-GANMM_CPU_CASE("grouped: activations of N equal N activations of 1") {
+GANMM_DEVICE_CASE("grouped: activations of N equal N activations of 1") {
   const Activation activation{ActivationKind::sigmoid, 0.2};
   const Rows<T> x(ctx, 5, {19}, 1), d_y(ctx, 5, {19}, 2), t(ctx, 5, {19}, 3);
   Batch<T> y(ctx, kGroups, 5, {19}), d_x(ctx, kGroups, 5, {19}), r_x(ctx, kGroups, 5, {19});
@@ -156,7 +156,7 @@ GANMM_CPU_CASE("grouped: activations of N equal N activations of 1") {
       [&] { return r_x.bits(); });
 }
 
-GANMM_CPU_CASE("grouped: elementwise ops of N equal N ops of 1") {
+GANMM_DEVICE_CASE("grouped: elementwise ops of N equal N ops of 1") {
   const Rows<T> x(ctx, 3, {5, 3, 7}, 1);
   const Tensor<T> bias(ctx, {7}, 2);
   Batch<T> y(ctx, kGroups, 3, {5, 3, 7}), small(ctx, kGroups, 3, {2, 3, 7});
@@ -258,7 +258,7 @@ GANMM_CPU_CASE("grouped: normalisation of N equals N normalisations of 1") {
   }
 }
 
-GANMM_CPU_CASE("grouped: losses and penalties of N equal N of 1") {
+GANMM_DEVICE_CASE("grouped: losses and penalties of N equal N of 1") {
   const Rows<T> real(ctx, 9, {5}, 1), fake(ctx, 9, {5}, 2);
   Batch<T> rows(ctx, kGroups, 9, {5});
   Param<T> value(ctx, kGroups, {1});
@@ -295,7 +295,7 @@ GANMM_CPU_CASE("grouped: losses and penalties of N equal N of 1") {
       [&] { return d_score.bits(); });
 }
 
-GANMM_CPU_CASE("grouped: reductions of N equal N of 1") {
+GANMM_DEVICE_CASE("grouped: reductions of N equal N of 1") {
   const Rows<T> x(ctx, 33, {5}, 3);
   Batch<T> rows(ctx, kGroups, 33, {1});
   Param<T> mean(ctx, kGroups, {1});
@@ -316,7 +316,7 @@ GANMM_CPU_CASE("grouped: reductions of N equal N of 1") {
       [&] { return rows.bits(); });
 }
 
-GANMM_CPU_CASE("grouped: fills of N equal N fills of 1") {
+GANMM_DEVICE_CASE("grouped: fills of N equal N fills of 1") {
   Batch<T> y(ctx, kGroups, 5, {13});
   check_portions(
       [&](Index first, Index count) {

@@ -27,7 +27,7 @@ Values group_of(const Values& values, Index group, Index per_group) {
 
 }  // namespace
 
-GANMM_CPU_CASE("loss: the critic's signal is -1/real, +1/fake and 1 for interpolates") {
+GANMM_ELEMENT_CASE("loss: the critic's signal is -1/real, +1/fake and 1 for interpolates") {
   for (const Index groups : kGroupCounts) {
     for (const Layout layout : kOutputLayouts) {
       for (const Index interpolates : {0, 1, 5}) {
@@ -35,8 +35,8 @@ GANMM_CPU_CASE("loss: the critic's signal is -1/real, +1/fake and 1 for interpol
         wasserstein_signal<T>(ctx, d_score.view(), 3, 7);
         Values expected;
         for (Index n = 0; n < groups; ++n) {
-          expected.insert(expected.end(), 3, static_cast<double>(T(-1) / T(3)));
-          expected.insert(expected.end(), 7, static_cast<double>(T(1) / T(7)));
+          expected.insert(expected.end(), 3, static_cast<double>(static_cast<T>(-1.0 / 3.0)));
+          expected.insert(expected.end(), 7, static_cast<double>(static_cast<T>(1.0 / 7.0)));
           expected.insert(expected.end(), reference::at(interpolates), 1.0);
         }
         check_equal(d_score.get(), expected);
@@ -51,7 +51,7 @@ TEST_CASE("loss: a critic batch with fewer rows than real and fake ones is refus
   CHECK_THROWS_AS(wasserstein_signal<float>(ctx, d_score.view(), 5, 5), ShapeError);
 }
 
-GANMM_CPU_CASE("loss: cross entropy and its gradient follow the definition, also in place") {
+GANMM_DEVICE_CASE("loss: cross entropy and its gradient follow the definition, also in place") {
   for (const CrossEntropySettings& settings : kSettings) {
     for (const Index classes : {1, 2, 3, 7, 8, 10, 16, 17, 33}) {
       for (const Index batch : {1, 5, 50}) {
@@ -125,7 +125,7 @@ TEST_CASE("loss: the cross-entropy gradient agrees with central differences") {
   }
 }
 
-GANMM_CPU_CASE("loss: extreme logits give finite losses and gradients") {
+GANMM_DEVICE_CASE("loss: extreme logits give finite losses and gradients") {
   const Values values = {1e4, -1e4, 0, -1e4, -1e4, 1e4, 1e4, 1e4, 1e4};
   const std::vector<std::int32_t> label = {1, 2, 0};
   const GuardBuffer<std::int32_t> label_buffer(ctx, label);

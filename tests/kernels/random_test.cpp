@@ -36,8 +36,8 @@ void check_fills(Context& ctx, Index groups, Index batch, Shape item, Layout lay
   Values uniform, normal;
   for (Index n = 0; n < groups; ++n) {
     for (Index e = 0; e < batch * item.count(); ++e) {
-      uniform.push_back(static_cast<double>(expected_uniform(kKey, n, e)));
-      normal.push_back(static_cast<double>(expected_normal(kKey, n, e)));
+      uniform.push_back(static_cast<double>(static_cast<T>(expected_uniform(kKey, n, e))));
+      normal.push_back(static_cast<double>(static_cast<T>(expected_normal(kKey, n, e))));
     }
   }
   Batch<T> y(ctx, groups, batch, item, layout);
@@ -74,7 +74,7 @@ double lag_statistic(const Values& samples, std::size_t lag, double mean, double
 
 }  // namespace
 
-GANMM_CPU_CASE("random: fills equal the scalar functions bit for bit in every size") {
+GANMM_ELEMENT_CASE("random: fills equal the scalar functions bit for bit in every size") {
   for (const Index width : kWidths) {
     check_fills<T>(ctx, 1, 1, {width}, Layout::packed);
     check_fills<T>(ctx, 2, 3, {width}, Layout::packed);
@@ -87,7 +87,7 @@ GANMM_CPU_CASE("random: fills equal the scalar functions bit for bit in every si
   check_fills<T>(ctx, 2, 5, {3, 5, 2}, Layout::gaps);
 }
 
-GANMM_CPU_CASE("random: symmetric limits that single precision rounds give the rounded fill") {
+GANMM_DEVICE_CASE("random: symmetric limits that single precision rounds give the rounded fill") {
   // high - low is twice the rounded limit however it is computed.
   const double limit = 0.0765;
   Batch<T> y(ctx, 1, 2, {100});
@@ -101,7 +101,7 @@ GANMM_CPU_CASE("random: symmetric limits that single precision rounds give the r
   check_equal(y.get(), expected);
 }
 
-GANMM_CPU_CASE("random: a slice of groups draws what the whole draws there") {
+GANMM_DEVICE_CASE("random: a slice of groups draws what the whole draws there") {
   Batch<T> whole(ctx, 7, 3, {11});
   fill_normal<T>(ctx, whole.view(), 0, 1, kKey);
   Batch<T> parts(ctx, 7, 3, {11});
@@ -180,7 +180,7 @@ TEST_CASE("random: normals have the moments and the distribution of a normal") {
   }
 }
 
-GANMM_CPU_CASE("random: an empty batch is no work, and too large a group is refused") {
+GANMM_DEVICE_CASE("random: an empty batch is no work, and too large a group is refused") {
   Batch<T> y(ctx, 3, 0, {4});
   CHECK_NOTHROW(fill_uniform<T>(ctx, y.view(), 0, 1, kKey));
   CHECK_NOTHROW(fill_normal<T>(ctx, y.view(), 0, 1, kKey));
@@ -191,16 +191,31 @@ GANMM_CPU_CASE("random: an empty batch is no work, and too large a group is refu
   CHECK_THROWS_AS(fill_normal<T>(ctx, huge, 0, 1, kKey), ShapeError);
 }
 
-GANMM_CPU_CASE("random: a run that resumes at step k draws what the uninterrupted run draws") {
+GANMM_DEVICE_CASE("random: a counter in device memory moves the step") {
+  const GuardBuffer<std::int32_t> counter(ctx, std::vector<std::int32_t>{5});
+  RandomKey counted = kKey;
+  counted.counter = reinterpret_cast<const std::uint32_t*>(counter.data());
+  counted.per_count = 3;
+  RandomKey moved = kKey;
+  moved.step += 5 * 3;
+  Batch<T> y(ctx, 2, 3, {7}), expected(ctx, 2, 3, {7});
+  fill_uniform<T>(ctx, y.view(), 0, 1, counted);
+  fill_uniform<T>(ctx, expected.view(), 0, 1, moved);
+  check_equal(y.get(), expected.get());
+  fill_normal<T>(ctx, y.view(), 0, 1, counted);
+  fill_normal<T>(ctx, expected.view(), 0, 1, moved);
+  check_equal(y.get(), expected.get());
+}
+
+GANMM_DEVICE_CASE("random: a run that resumes at step k draws what the uninterrupted run draws") {
   const auto draw = [&](Context& context, std::uint32_t step) {
-    std::vector<T> values(2 * 7 * 5);
-    const GroupView<T> y(values.data(), 2, 7, {5});
-    fill_normal<T>(context, y, 0, 1, {9, Purpose::noise, step, 0});
-    return values;
+    Batch<T> y(context, 2, 7, {5});
+    fill_normal<T>(context, y.view(), 0, 1, {9, Purpose::noise, step, 0});
+    return y.get();
   };
-  std::vector<std::vector<T>> uninterrupted;
+  std::vector<Values> uninterrupted;
   for (std::uint32_t step = 0; step < 6; ++step) uninterrupted.push_back(draw(ctx, step));
-  Context resumed;
+  Context resumed(ctx.device());
   for (std::uint32_t step = 3; step < 6; ++step) {
     CHECK(draw(resumed, step) == uninterrupted[step]);
     CHECK(uninterrupted[step] != uninterrupted[step - 1]);

@@ -23,7 +23,7 @@ void check_sums(const Values& result, const Sums& expected, Index terms) {
 
 }  // namespace
 
-GANMM_CPU_CASE("reduce: sums, squared norms and means follow the definition in every layout") {
+GANMM_ELEMENT_CASE("reduce: sums, squared norms and means follow the definition in every layout") {
   for (const Index groups : kGroupCounts) {
     for (const Index features : kWidths) {
       for (const Layout layout : kInputLayouts) {
@@ -35,28 +35,29 @@ GANMM_CPU_CASE("reduce: sums, squared norms and means follow the definition in e
         const Values values = random.reals<T>(stored * batch * features, -10, 10);
         const Values all = layout == Layout::shared ? repeated(values, groups) : values;
         const Batch<T> x(ctx, groups, batch, {features}, values, layout);
-        Batch<T> sums(ctx, groups, batch, {1}, Layout::gaps);
-        Batch<T> norms(ctx, groups, batch, {1}, Layout::gaps);
-        Param<T> mean(ctx, groups, {1}, Layout::gaps);
+        Batch<Master<T>> sums(ctx, groups, batch, {1}, Layout::gaps);
+        Batch<Master<T>> norms(ctx, groups, batch, {1}, Layout::gaps);
+        Param<Master<T>> mean(ctx, groups, {1}, Layout::gaps);
         row_sums<T>(ctx, sums.view(), x.input());
         row_squared_norms<T>(ctx, norms.view(), x.input());
         group_mean<T>(ctx, mean.view(), x.input());
-        check_sums<T>(sums.get(), reference::row_sums(all, groups * batch, features), features);
-        check_sums<T>(norms.get(), reference::row_squared_norms(all, groups * batch, features),
-                      features);
-        check_sums<T>(mean.get(), reference::group_mean(all, groups, batch * features),
-                      batch * features);
+        check_sums<Master<T>>(sums.get(), reference::row_sums(all, groups * batch, features),
+                              features);
+        check_sums<Master<T>>(
+            norms.get(), reference::row_squared_norms(all, groups * batch, features), features);
+        check_sums<Master<T>>(mean.get(), reference::group_mean(all, groups, batch * features),
+                              batch * features);
       }
     }
   }
 }
 
-GANMM_CPU_CASE("reduce: small integers give exact results, items of any rank") {
+GANMM_ELEMENT_CASE("reduce: small integers give exact results, items of any rank") {
   RandomData random(1);
   const Values values = random.integers(3 * 4 * 32, 1, 99);
   const Batch<T> x(ctx, 3, 4, {4, 4, 2}, values);
-  Batch<T> rows(ctx, 3, 4, {1});
-  Param<T> mean(ctx, 3, {1});
+  Batch<Master<T>> rows(ctx, 3, 4, {1});
+  Param<Master<T>> mean(ctx, 3, {1});
   row_sums<T>(ctx, rows.view(), x.input());
   check_equal(rows.get(), reference::row_sums(values, 12, 32).value);
   row_squared_norms<T>(ctx, rows.view(), x.input());
@@ -65,22 +66,22 @@ GANMM_CPU_CASE("reduce: small integers give exact results, items of any rank") {
   check_equal(mean.get(), reference::group_mean(values, 3, 128).value);
 }
 
-GANMM_CPU_CASE("reduce: sums are accumulated in double") {
+GANMM_ELEMENT_CASE("reduce: sums are accumulated in double") {
   // In single precision 2^24 + 1 is 2^24, and 2^-30 would vanish beside 1.
   const Batch<T> x(ctx, 1, 2, {4}, {0x1p24, 1, 1, 0, 1, 0x1p-30, -1, 0});
-  Batch<T> rows(ctx, 1, 2, {1});
+  Batch<Master<T>> rows(ctx, 1, 2, {1});
   row_sums<T>(ctx, rows.view(), x.input());
   check_equal(rows.get(), {0x1p24 + 2, 0x1p-30});
 }
 
-GANMM_CPU_CASE("reduce: the bits of a row do not depend on its place or its neighbours") {
+GANMM_ELEMENT_CASE("reduce: the bits of a row do not depend on its place or its neighbours") {
   RandomData random(3);
   const Values row = random.reals<T>(37, -1, 1);
   Values many = random.reals<T>(6 * 37, -5, 5);
   std::copy(row.begin(), row.end(), many.begin() + 3 * 37);
   const Batch<T> alone(ctx, 1, 1, {37}, row);
   const Batch<T> among(ctx, 2, 3, {37}, many, Layout::gaps);
-  Batch<T> one(ctx, 1, 1, {1}), all(ctx, 2, 3, {1});
+  Batch<Master<T>> one(ctx, 1, 1, {1}), all(ctx, 2, 3, {1});
   row_sums<T>(ctx, one.view(), alone.input());
   row_sums<T>(ctx, all.view(), among.input());
   check_equal({all.get()[3]}, one.get());
@@ -89,17 +90,17 @@ GANMM_CPU_CASE("reduce: the bits of a row do not depend on its place or its neig
   check_equal({all.get()[3]}, one.get());
 }
 
-GANMM_CPU_CASE("reduce: empty batches and empty items give zeros, no groups are no work") {
+GANMM_ELEMENT_CASE("reduce: empty batches and empty items give zeros, no groups are no work") {
   const Batch<T> no_rows(ctx, 2, 0, {3}, Values{});
-  Batch<T> nothing(ctx, 2, 0, {1});
-  Param<T> mean(ctx, 2, {1});
+  Batch<Master<T>> nothing(ctx, 2, 0, {1});
+  Param<Master<T>> mean(ctx, 2, {1});
   CHECK_NOTHROW(row_sums<T>(ctx, nothing.view(), no_rows.input()));
   CHECK_NOTHROW(row_squared_norms<T>(ctx, nothing.view(), no_rows.input()));
   group_mean<T>(ctx, mean.view(), no_rows.input());
   check_zero(mean.get());
 
   const GroupView<const T> no_elements(nullptr, 2, 3, {0});
-  Batch<T> rows(ctx, 2, 3, {1});
+  Batch<Master<T>> rows(ctx, 2, 3, {1});
   row_sums<T>(ctx, rows.view(), no_elements);
   check_zero(rows.get());
   rows.set(Values(6, 1.0));

@@ -4,14 +4,17 @@
 //
 // makes two test cases, GANMM_DEVICE_CASE three: the third runs in single precision on the first
 // CUDA device and belongs to the suite "gpu", which CTest reports as skipped without a device.
+// GANMM_ELEMENT_CASE, for ops on activations, makes a fourth where T is BFloat16.
 #pragma once
 
+#include "kernels/core/bfloat16.h"
 #include "kernels/core/context.h"
 
 #include <doctest/doctest.h>
 
 #define GANMM_CPU_CASE(name) GANMM_CPU_CASE_AS(DOCTEST_ANONYMOUS(kernel_case_), name)
 #define GANMM_DEVICE_CASE(name) GANMM_DEVICE_CASE_AS(DOCTEST_ANONYMOUS(kernel_case_), name)
+#define GANMM_ELEMENT_CASE(name) GANMM_ELEMENT_CASE_AS(DOCTEST_ANONYMOUS(kernel_case_), name)
 
 #define GANMM_CPU_CASE_AS(body, name)                                                              \
   template <class T>                                                                               \
@@ -31,6 +34,14 @@
   }                                                                                                \
   template <class T>                                                                               \
   static void body([[maybe_unused]] ganmm::Context& ctx)
+
+#define GANMM_ELEMENT_CASE_AS(body, name)                                                          \
+  template <class T>                                                                               \
+  static void body(ganmm::Context& ctx);                                                           \
+  TEST_CASE(name ", cuda bfloat16" * doctest::test_suite("gpu")) {                                 \
+    ganmm::test::on_cuda(body<ganmm::BFloat16>);                                                   \
+  }                                                                                                \
+  GANMM_DEVICE_CASE_AS(body, name)
 
 namespace ganmm::test {
 

@@ -4,6 +4,7 @@
 // of its terms: the sum itself may cancel. Where a case allows exact results it asks for equality.
 #pragma once
 
+#include "kernels/core/bfloat16.h"
 #include "kernels/core/error.h"
 #include "kernels/core/shape.h"
 
@@ -20,10 +21,15 @@ namespace ganmm::test {
 
 using Values = std::vector<double>;
 
-// Largest relative error of one rounded operation: 2^-24 for float, 2^-53 for double.
+// Largest relative error of one rounded operation: 2^-24 for float, 2^-53 for double, 2^-8 for
+// bfloat16.
 template <class T>
 constexpr double unit_roundoff() {
-  return static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    return 0x1p-8;
+  } else {
+    return static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
+  }
 }
 
 // Relative to the sum of absolute terms, for a sum of k rounded products in any order. Up to 64
