@@ -138,6 +138,11 @@ GANMM_KERNEL crop_backward_kernel(ElementWalk walk, Index batch, Items<Pack<T, W
   });
 }
 
+// Of bias_grad.
+constexpr int kBlockChannels = 8;  // 32 bytes of float
+constexpr int kRowsInFlight = 4;   // per thread
+constexpr int kPartials = kBlockChannels * device::kWarpSize;
+
 // Rows of channels, in the order of their numbers b * positions + p.
 struct ChannelRows {
   Index count;      // of one group
@@ -151,9 +156,7 @@ struct ChannelRows {
 template <class T, unsigned kChannels>
 GANMM_KERNEL bias_grad_kernel(Rows<float> d_bias, Rows<const T> d_y, ChannelRows rows, int lanes,
                               bool packed, bool accumulate) {
-  constexpr int kUnroll = 4;
-  constexpr int kMaxChannels = 8;  // of a block
-  GANMM_SHARED(float, partial, device::kWarpSize* kMaxChannels);
+  GANMM_SHARED(float, partial, kPartials);
   using Chunk = Pack<T, kChannels>;
   const int thread = device::thread_index_x();
   const int lane = thread % lanes;
@@ -187,8 +190,8 @@ GANMM_KERNEL bias_grad_kernel(Rows<float> d_bias, Rows<const T> d_y, ChannelRows
       return chunk;
     };
     Index left = (rows.count - first_row + step - 1) / step;
-    for (; left >= kUnroll; left -= kUnroll) {
-      Chunk chunk[kUnroll];
+    for (; left >= kRowsInFlight; left -= kRowsInFlight) {
+      Chunk chunk[kRowsInFlight];
       for (Chunk& c : chunk) c = next();
       for (const Chunk& c : chunk) {
         for (unsigned i = 0; i < kChannels; ++i) sum[i] += static_cast<float>(c.value[i]);
@@ -249,15 +252,13 @@ template <class T>
 void launch_bias_grad(Context& ctx, const ParamView<float>& d_bias, const GroupView<const T>& d_y,
                       const ChannelRows& rows, bool packed, Write write) {
   constexpr int kMaxThreads = 1024;
-  constexpr int kChannels = 8;  // of a block
-  constexpr Index kRowsPerThread = 4;
   const bool by_four = rows.channels % 4 == 0;
   const int per_thread = by_four ? 4 : 1;
   const Index chunks = rows.channels / per_thread;
   int lanes = 1;
-  while (lanes < kChannels / per_thread && lanes < chunks) lanes *= 2;
+  while (lanes < kBlockChannels / per_thread && lanes < chunks) lanes *= 2;
   int threads = 2 * device::kWarpSize;
-  while (threads < kMaxThreads && threads / lanes * kRowsPerThread < rows.count) threads *= 2;
+  while (threads < kMaxThreads && Index{threads / lanes} * kRowsInFlight < rows.count) threads *= 2;
   const auto kernel = by_four ? bias_grad_kernel<T, 4> : bias_grad_kernel<T, 1>;
   launch(ctx, "bias_grad", {(chunks + lanes - 1) / lanes, d_y.groups, 1, threads}, kernel,
          Rows<float>{d_bias.data, d_bias.group_stride, 0},
