@@ -14,6 +14,8 @@
 
 // GANMM_KERNEL name_kernel(parameters by value) { ... }
 #define GANMM_KERNEL __global__ void
+// The same for blocks of at most `threads` threads, which decides how many registers each may use.
+#define GANMM_BLOCK_KERNEL(threads) __global__ void __launch_bounds__(threads)
 // A function that kernels call.
 #define GANMM_DEVICE __device__ inline
 // An array that the threads of a block share, uninitialised; `count` is a constant.

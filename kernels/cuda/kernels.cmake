@@ -5,6 +5,7 @@ set(GANMM_CUDA_KERNELS
   bias_activation.cu
   elementwise.cu
   loss.cu
+  mlp_step.cu
   optim.cu
   penalty.cu
   random.cu

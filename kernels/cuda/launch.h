@@ -33,6 +33,14 @@ struct LaunchShape {
 inline constexpr int kElementThreads = 256;
 inline Index resident_blocks(Context& ctx) { return Index{8} * cuda_state(ctx).multiprocessors(); }
 
+// Bytes of shared memory that one block may ask for.
+inline std::size_t shared_memory_limit(const Context& ctx) {
+  int bytes = 0;
+  GANMM_CHECK_CUDA(
+      cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, ctx.device().index));
+  return static_cast<std::size_t>(bytes);
+}
+
 // Runs kernel(arguments...) on the context's stream. `name` is the kernel's, for messages.
 // In a build with GANMM_SYNC_LAUNCHES=1 it waits, so that a failure inside the kernel is reported
 // under its name; not inside a graph capture, where waiting is not allowed.

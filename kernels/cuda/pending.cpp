@@ -81,16 +81,6 @@ void window_rows(Context&, GroupView<T>, GroupView<const T>, const std::int32_t*
 void pin_labels(Context&, std::int32_t*, const PinView&, Index, Index, const std::int32_t*) {
   refuse("pin_labels");
 }
-std::string mlp_step_refusal(const Context&, const MlpStepSettings&) {
-  return "not written for CUDA yet";
-}
-void mlp_step(Context&, const ParamSlabs<float>&, const ParamSlabs<float>&, const MlpStepBatches&,
-              const MlpStepLosses&, const RandomKey&, Index, const MlpStepSettings&) {
-  refuse("mlp_step");
-}
-Index mlp_step_workspace(const Context&, const MlpStepSettings&, Index) {
-  refuse("mlp_step_workspace");
-}
 void advance(Context&, Clock*, Index, Index) { refuse("advance"); }
 void count_assignments(Context&, const AssignmentCounts&, std::int32_t*, Index, const PoolView&,
                        Index, Index) {

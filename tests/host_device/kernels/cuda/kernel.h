@@ -10,6 +10,7 @@
 #include <cstring>
 
 #define GANMM_KERNEL void
+#define GANMM_BLOCK_KERNEL(threads) void
 #define GANMM_DEVICE inline
 // Every array of a block is poisoned before the block runs (block.h).
 #define GANMM_SHARED(type, name, count)                                                            \

@@ -30,6 +30,8 @@ inline constexpr int kElementThreads = 256;
 // Few, so that grid-stride loops take more than one turn already on small data.
 inline Index resident_blocks(Context&) { return 3; }
 
+inline std::size_t shared_memory_limit(const Context&) { return kSharedLimit; }
+
 template <class... Parameters>
 void launch(Context& ctx, const char* name, const LaunchShape& shape, void (*kernel)(Parameters...),
             std::type_identity_t<Parameters>... arguments) {
