@@ -59,7 +59,8 @@ class Slabs {
   Slabs(Context& ctx, const Mlp& net, Index groups, const OptimizerSettings& optimizer)
       : net_(net), optimizer_(optimizer), all_(kGroupsBefore + groups + kGroupsAfter),
         groups_(groups), slots_(slots_of(net, all_)), value(ctx, elements()), grad(ctx, elements()),
-        state1(ctx, elements()), state2(ctx, elements()), step(ctx, all_) {}
+        state1(ctx, elements()), state2(ctx, elements()), rounded(ctx, elements()),
+        step(ctx, all_) {}
 
   // A few updates done, so that the state matters.
   std::vector<reference::Chain> fill(RandomData& random, int updates) {
@@ -82,10 +83,15 @@ class Slabs {
     return {chains.begin() + kGroupsBefore, chains.end() - kGroupsAfter};
   }
   ParamSlabs<float> view(Index first, Index groups) {
-    return {value.data(),          grad.data(),
-            state1.data(),         optimizer_.kind == OptimizerKind::adam ? state2.data() : nullptr,
-            step.data(),           &slots_,
-            kGroupsBefore + first, groups};
+    return {value.data(),
+            grad.data(),
+            state1.data(),
+            optimizer_.kind == OptimizerKind::adam ? state2.data() : nullptr,
+            step.data(),
+            &slots_,
+            kGroupsBefore + first,
+            groups,
+            keep_rounded ? rounded.data() : nullptr};
   }
   void check(const std::vector<reference::Chain>& chains, int updates) {
     const std::vector<std::int32_t> steps = step.get();
@@ -97,6 +103,17 @@ class Slabs {
     check(value, chains, [](const reference::Parameter& p) { return p.value; });
     check(state1, chains, [](const reference::Parameter& p) { return p.state1; });
     if (adam) check(state2, chains, [](const reference::Parameter& p) { return p.state2; });
+  }
+  void check_rounded() const {
+    const std::vector<float> values = value.get();
+    std::vector<BFloat16> expected = unrounded;
+    for (const TensorSlot& slot : slots_) {
+      const Index first = slot.offset + kGroupsBefore * slot.count;
+      for (Index i = first; i < first + groups_ * slot.count; ++i) {
+        expected[at(i)] = static_cast<BFloat16>(values[at(i)]);
+      }
+    }
+    CHECK(same_bits(rounded.get(), expected));
   }
   // Values and state of the called groups, without what lies between them.
   std::vector<float> bits() const {
@@ -189,6 +206,9 @@ class Slabs {
 
  public:
   GuardBuffer<float> value, grad, state1, state2;
+  GuardBuffer<BFloat16> rounded;
+  std::vector<BFloat16> unrounded = rounded.get();  // sentinels
+  bool keep_rounded = false;
   GuardBuffer<std::int32_t> step;
 };
 
@@ -439,6 +459,16 @@ void counter_moves_the_step(Context& ctx) {
   call.check();
 }
 
+void rounded_values_follow(Context& ctx) {
+  const MlpCase c{2, 5, 9, 6, 7, 7, 2};
+  Call call(ctx, c, settings_of(c, true), 1);
+  call.generator.keep_rounded = true;
+  call.run();
+  call.check();
+  call.generator.check_rounded();
+  CHECK(same_bits(call.critic.rounded.get(), call.critic.unrounded));
+}
+
 void unwanted_losses_are_left_out(Context& ctx) {
   const MlpCase c{1, 5, 9, 6, 7, 7, 2};
   Call with(ctx, c, settings_of(c, true), 1), without(ctx, c, settings_of(c, true), 1);
@@ -463,6 +493,7 @@ GANMM_MLP_CASE("mlp_step: Adam's corrections at any update", any_update_equals_t
 GANMM_MLP_CASE("mlp_step: wide networks equal the reference", wide_networks_equal_the_reference)
 GANMM_MLP_CASE("mlp_step: portions of a call give the same bits", portions_give_the_same_bits)
 GANMM_MLP_CASE("mlp_step: a counter moves the step", counter_moves_the_step)
+GANMM_MLP_CASE("mlp_step: rounded values follow the values", rounded_values_follow)
 GANMM_MLP_CASE("mlp_step: losses that nobody wants", unwanted_losses_are_left_out)
 
 TEST_CASE("mlp_step: a CUDA device says why it refuses" * doctest::test_suite("gpu")) {
