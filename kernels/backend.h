@@ -246,6 +246,7 @@ void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<Master<T>> d_gamma,
                   GroupView<const T> t_x, GroupView<const T> x, ParamView<const Master<T>> mean,
                   ParamView<const Master<T>> inv_sigma, ParamView<const Master<T>> gamma,
                   const NormSettings& settings);
+Index norm_workspace(Index groups, Index batch);
 
 // loss
 template <class T>

@@ -65,11 +65,15 @@ void norm_tangent(Context& ctx, GroupView<T> t_z, GroupView<const T> t_x, GroupV
 //   d_gamma += sum u P(t_x) / sigma  (+ sum r_z xhat),  d_beta += sum r_z
 // r_z may be empty (data == nullptr): taken as zero. Accumulates into d_gamma and d_beta.
 // Throws UnsupportedError for batch norm.
+// Workspace: norm_workspace(ctx, groups, batch, settings) bytes of scratch.
 template <class T>
 void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<Master<T>> d_gamma,
                   ParamView<Master<T>> d_beta, GroupView<const T> r_z, GroupView<const T> u,
                   GroupView<const T> t_x, GroupView<const T> x, ParamView<const Master<T>> mean,
                   ParamView<const Master<T>> inv_sigma, ParamView<const Master<T>> gamma,
                   const NormSettings& settings);
+
+// Scratch bytes for norm_penalty with up to `batch` items per group.
+Index norm_workspace(const Context& ctx, Index groups, Index batch, const NormSettings& settings);
 
 }  // namespace ganmm::kernels

@@ -21,6 +21,9 @@ class Norm final : public Layer<T> {
   Index statistics(Index batch, Index stat_batch) const override {
     return kernels::norm_statistics(settings(stat_batch), batch, this->input().back());
   }
+  Index workspace(const Context& ctx, Index groups, Index batch) const override {
+    return kernels::norm_workspace(ctx, groups, batch, settings(batch));
+  }
   bool couples_samples() const override { return kind_ == kernels::NormKind::batch; }
 
  private:

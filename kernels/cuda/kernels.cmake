@@ -6,8 +6,9 @@ set(GANMM_CUDA_KERNELS
   elementwise.cu
   loss.cu
   mlp_step.cu
+  norm.cu
   optim.cu
   penalty.cu
+  pending.cpp
   random.cu
-  reduce.cu
-  pending.cpp)
+  reduce.cu)

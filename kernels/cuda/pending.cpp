@@ -29,37 +29,6 @@ Index conv_workspace(const Context&, Index, Index, const ConvGeometry&) {
   refuse("conv_workspace");
 }
 template <class T>
-void norm_forward(Context&, GroupView<T>, ParamView<Master<T>>, ParamView<Master<T>>,
-                  GroupView<const T>, ParamView<const Master<T>>, ParamView<const Master<T>>,
-                  const NormSettings&) {
-  refuse("norm_forward");
-}
-template <class T>
-void norm_backward_data(Context&, GroupView<T>, GroupView<const T>, GroupView<const T>,
-                        ParamView<const Master<T>>, ParamView<const Master<T>>,
-                        ParamView<const Master<T>>, const NormSettings&) {
-  refuse("norm_backward_data");
-}
-template <class T>
-void norm_backward_params(Context&, ParamView<Master<T>>, ParamView<Master<T>>, GroupView<const T>,
-                          GroupView<const T>, ParamView<const Master<T>>,
-                          ParamView<const Master<T>>, const NormSettings&, Write) {
-  refuse("norm_backward_params");
-}
-template <class T>
-void norm_tangent(Context&, GroupView<T>, GroupView<const T>, GroupView<const T>,
-                  ParamView<const Master<T>>, ParamView<const Master<T>>,
-                  ParamView<const Master<T>>, const NormSettings&) {
-  refuse("norm_tangent");
-}
-template <class T>
-void norm_penalty(Context&, GroupView<T>, ParamView<Master<T>>, ParamView<Master<T>>,
-                  GroupView<const T>, GroupView<const T>, GroupView<const T>, GroupView<const T>,
-                  ParamView<const Master<T>>, ParamView<const Master<T>>,
-                  ParamView<const Master<T>>, const NormSettings&) {
-  refuse("norm_penalty");
-}
-template <class T>
 void classify_rows(Context&, GroupView<T>, std::int32_t*, Index, GroupView<const T>, double) {
   refuse("classify_rows");
 }
@@ -110,23 +79,6 @@ void centre_sums(Context&, double*, double*, Index, const std::int32_t*, Index,
   template void conv_backward_weights<T>(Context&, ParamView<Master<T>>, GroupView<const T>,       \
                                          GroupView<const T>, const ConvGeometry&, Write);          \
   template Index conv_workspace<T>(const Context&, Index, Index, const ConvGeometry&);             \
-  template void norm_forward<T>(                                                                   \
-      Context&, GroupView<T>, ParamView<Master<T>>, ParamView<Master<T>>, GroupView<const T>,      \
-      ParamView<const Master<T>>, ParamView<const Master<T>>, const NormSettings&);                \
-  template void norm_backward_data<T>(                                                             \
-      Context&, GroupView<T>, GroupView<const T>, GroupView<const T>, ParamView<const Master<T>>,  \
-      ParamView<const Master<T>>, ParamView<const Master<T>>, const NormSettings&);                \
-  template void norm_backward_params<T>(Context&, ParamView<Master<T>>, ParamView<Master<T>>,      \
-                                        GroupView<const T>, GroupView<const T>,                    \
-                                        ParamView<const Master<T>>, ParamView<const Master<T>>,    \
-                                        const NormSettings&, Write);                               \
-  template void norm_tangent<T>(Context&, GroupView<T>, GroupView<const T>, GroupView<const T>,    \
-                                ParamView<const Master<T>>, ParamView<const Master<T>>,            \
-                                ParamView<const Master<T>>, const NormSettings&);                  \
-  template void norm_penalty<T>(                                                                   \
-      Context&, GroupView<T>, ParamView<Master<T>>, ParamView<Master<T>>, GroupView<const T>,      \
-      GroupView<const T>, GroupView<const T>, GroupView<const T>, ParamView<const Master<T>>,      \
-      ParamView<const Master<T>>, ParamView<const Master<T>>, const NormSettings&);                \
   template void gather_rows<T>(Context&, GroupView<T>, GroupView<const Master<T>>,                 \
                                const std::int32_t*, Index);
 GANMM_INSTANTIATE(float)

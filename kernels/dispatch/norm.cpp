@@ -148,6 +148,10 @@ void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<Master<T>> d_gamma,
       });
 }
 
+Index norm_workspace(const Context& ctx, Index groups, Index batch, const NormSettings& settings) {
+  return ctx.on_cpu() || settings.kind == NormKind::batch ? 0 : cuda::norm_workspace(groups, batch);
+}
+
 #define GANMM_INSTANTIATE(T)                                                                       \
   template void norm_forward<T>(                                                                   \
       Context&, GroupView<T>, ParamView<Master<T>>, ParamView<Master<T>>, GroupView<const T>,      \

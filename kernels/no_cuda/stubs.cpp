@@ -139,6 +139,7 @@ void norm_penalty(Context&, GroupView<T>, ParamView<Master<T>>, ParamView<Master
                   ParamView<const Master<T>>, const NormSettings&) {
   refuse("norm_penalty");
 }
+Index norm_workspace(Index, Index) { refuse("norm_workspace"); }
 template <class T>
 void wasserstein_signal(Context&, GroupView<T>, Index, Index) {
   refuse("wasserstein_signal");

@@ -80,8 +80,8 @@ struct Pass {
                     beta.input(), c.settings);
   }
   Batch<T> x;
-  Param<T> gamma, beta;
-  Param<T> mean, inv_sigma;
+  Param<Master<T>> gamma, beta;
+  Param<Master<T>> mean, inv_sigma;
   Batch<T> z;
 };
 
@@ -100,7 +100,7 @@ TEST_CASE("norm: the number of statistics is one per channel and statistics batc
   CHECK(norm_statistics({NormKind::layer, 1e-5, 0}, 150, 64) == 150);
 }
 
-GANMM_CPU_CASE("norm: forward is exact where mean and deviation are") {
+GANMM_DEVICE_CASE("norm: forward is exact where mean and deviation are") {
   // Values +-1 and +-3 with epsilon making the deviations 2 and 4: every step is exact.
   const NormSettings batch{NormKind::batch, 3, 2};
   const Batch<T> x(ctx, 2, 4, {1}, {1, -1, -1, 1, 5, 3, 7, 9});
@@ -128,7 +128,7 @@ GANMM_CPU_CASE("norm: forward is exact where mean and deviation are") {
   check_equal(out.get(), {3, -6, 3, -6});
 }
 
-GANMM_CPU_CASE("norm: forward follows the definition, with its statistics, also in place") {
+GANMM_DEVICE_CASE("norm: forward follows the definition, with its statistics, also in place") {
   for (const Case& c : cases()) {
     for (const Layout layout : kOutputLayouts) {
       CAPTURE(name(c));
@@ -154,7 +154,7 @@ GANMM_CPU_CASE("norm: forward follows the definition, with its statistics, also 
   }
 }
 
-GANMM_CPU_CASE("norm: a large mean does not spoil the variance") {
+GANMM_DEVICE_CASE("norm: a large mean does not spoil the variance") {
   // Deviation 1 around 1000: E[x^2] - E[x]^2 would lose 20 of 24 bits.
   for (const NormSettings& settings :
        {NormSettings{NormKind::batch, 1e-5, 32}, NormSettings{NormKind::layer, 1e-5, 0}}) {
@@ -175,7 +175,7 @@ GANMM_CPU_CASE("norm: a large mean does not spoil the variance") {
   }
 }
 
-GANMM_CPU_CASE("norm: a constant set has the deviation of epsilon and no NaN") {
+GANMM_DEVICE_CASE("norm: a constant set has the deviation of epsilon and no NaN") {
   const Batch<T> x(ctx, 1, 4, {2}, {3, 5, 3, 5, 3, 5, 3, 5});
   const Param<T> gamma(ctx, 1, {2}, {2, 2});
   const Param<T> beta(ctx, 1, {2}, {7, 8});
@@ -189,7 +189,7 @@ GANMM_CPU_CASE("norm: a constant set has the deviation of epsilon and no NaN") {
   check_equal(z.get(), {7, 8, 7, 8, 7, 8, 7, 8});
 }
 
-GANMM_CPU_CASE("norm: backward follows the formula, also in place") {
+GANMM_DEVICE_CASE("norm: backward follows the formula, also in place") {
   for (const Case& c : cases()) {
     if (c.set_size() < 3) continue;  // P maps sets of two to zero
     for (const Layout layout : kOutputLayouts) {
@@ -220,7 +220,7 @@ GANMM_CPU_CASE("norm: backward follows the formula, also in place") {
   }
 }
 
-GANMM_CPU_CASE("norm: parameter gradients overwrite or accumulate") {
+GANMM_DEVICE_CASE("norm: parameter gradients overwrite or accumulate") {
   for (const Case& c : cases()) {
     CAPTURE(name(c));
     const Data data = make_data<T>(c);
@@ -264,7 +264,7 @@ GANMM_CPU_CASE("norm: parameter gradients overwrite or accumulate") {
   }
 }
 
-GANMM_CPU_CASE("norm: the tangent follows the formula, also in place") {
+GANMM_DEVICE_CASE("norm: the tangent follows the formula, also in place") {
   for (const Case& c : cases()) {
     if (c.set_size() < 3) continue;
     CAPTURE(name(c));
@@ -397,7 +397,12 @@ TEST_CASE("norm: the second-order term agrees with central differences of the pe
   }
 }
 
-GANMM_CPU_CASE("norm: the second-order term follows the formula and accumulates") {
+GANMM_DEVICE_CASE("norm: the second-order term follows the formula and accumulates") {
+  Index scratch = 0;
+  for (const Case& c : cases()) {
+    scratch = std::max(scratch, norm_workspace(ctx, c.groups, c.batch, c.settings));
+  }
+  reserve_scratch(ctx, scratch);
   for (const Case& c : cases()) {
     if (c.settings.kind != NormKind::layer || c.set_size() < 3) continue;
     for (const bool with_seed : {false, true}) {
@@ -456,7 +461,7 @@ TEST_CASE("norm: the second-order term of batch norm does not exist") {
                   UnsupportedError);
 }
 
-GANMM_CPU_CASE("norm: an empty batch has no statistics and zero parameter gradients") {
+GANMM_DEVICE_CASE("norm: an empty batch has no statistics and zero parameter gradients") {
   for (const NormSettings& settings :
        {NormSettings{NormKind::batch, 1e-5, 2}, NormSettings{NormKind::layer, 1e-5, 0}}) {
     const Batch<T> x(ctx, 2, 0, {3}, Values{});
@@ -484,6 +489,90 @@ TEST_CASE("norm: a statistics batch that does not divide the batch is refused") 
   CHECK_THROWS_AS(norm_forward<float>(ctx, z.view(), mean.view(), inv_sigma.view(), x.input(),
                                       gamma.input(), gamma.input(), {NormKind::batch, 1e-5, 4}),
                   ShapeError);
+}
+
+namespace {
+
+// Activations stored as bfloat16, all else in single precision: results that are activations are
+// within one rounding of their scale, sums within those of single precision.
+void bfloat16_activations(Context& ctx) {
+  using T = BFloat16;
+  const NormSettings batch{NormKind::batch, 1e-2, 3}, layer{NormKind::layer, 1e-2, 0};
+  const std::vector<Case> all = {{batch, 1, 3, {5}},        {batch, 2, 6, {8}},
+                                 {batch, 7, 6, {3, 2, 72}}, {batch, 1, 6, {5, 5, 16}},
+                                 {layer, 2, 3, {7}},        {layer, 1, 2, {3, 3, 8}},
+                                 {layer, 7, 3, {2, 2, 24}}, {layer, 1, 2, {7, 7, 64}}};
+  Index scratch = 0;
+  for (const Case& c : all) {
+    scratch = std::max(scratch, norm_workspace(ctx, c.groups, c.batch, c.settings));
+  }
+  reserve_scratch(ctx, scratch);
+  for (const Case& c : all) {
+    for (const Layout layout : kOutputLayouts) {
+      CAPTURE(name(c));
+      const Data data = make_data<T>(c);
+      const Index count = c.shape().count(), params = c.groups * c.item.back();
+      Pass<T> pass(ctx, c, data, layout);
+      check_within(pass.z.get(), data.forward.z, scaled(data.forward.scale, 0x1p-8));
+      // mean and inv_sigma keep single precision.
+      check_within(pass.mean.get(), data.forward.mean,
+                   Values(data.forward.mean.size(), 3 * rtol<float>(c)));
+
+      RandomData random(16);
+      const Values signal = random.signed_reals<T>(count, 0.5, 2);
+      const Values direction = random.signed_reals<T>(count, 0.5, 2);
+      const Values seed = random.signed_reals<T>(count, 0.5, 2);
+      const Batch<T> d_z(ctx, c.groups, c.batch, c.item, signal, layout);
+      const Batch<T> t_x(ctx, c.groups, c.batch, c.item, direction, layout);
+      Batch<T> d_x(ctx, c.groups, c.batch, c.item, layout);
+      Batch<T> t_z(ctx, c.groups, c.batch, c.item, layout);
+      Param<float> d_gamma(ctx, c.groups, {c.item.back()});
+      Param<float> d_beta(ctx, c.groups, {c.item.back()});
+      norm_backward_data<T>(ctx, d_x.view(), d_z.input(), pass.x.input(), pass.mean.input(),
+                            pass.inv_sigma.input(), pass.gamma.input(), c.settings);
+      norm_tangent<T>(ctx, t_z.view(), t_x.input(), pass.x.input(), pass.mean.input(),
+                      pass.inv_sigma.input(), pass.gamma.input(), c.settings);
+      norm_backward_params<T>(ctx, d_gamma.view(), d_beta.view(), d_z.input(), pass.x.input(),
+                              pass.mean.input(), pass.inv_sigma.input(), c.settings,
+                              Write::overwrite);
+      const auto back =
+          reference::norm_backward_data(c.settings, c.shape(), data.forward, data.gamma, signal);
+      check_within(d_x.get(), back.value, scaled(back.scale, 0x1p-8));
+      const auto along =
+          reference::norm_tangent(c.settings, c.shape(), data.forward, data.gamma, direction);
+      check_within(t_z.get(), along.value, scaled(along.scale, 0x1p-8));
+      auto sums = reference::norm_backward_params(c.shape(), data.forward, signal);
+      // |x - mean| is below 4 and rounded at that size, 1/sigma is at most 10.
+      Values allowed = scaled(sums.gamma.scale, 4 * rtol<float>(c));
+      for (std::size_t i = 0; i < allowed.size(); ++i) {
+        allowed[i] += sums.beta.scale[i] * 40 * rtol<float>(c);
+      }
+      check_within(d_gamma.get(), sums.gamma.value, allowed);
+      check_within(d_beta.get(), sums.beta.value,
+                   scaled(sums.beta.scale, reduction_rtol<float>(count)));
+
+      if (c.settings.kind != NormKind::layer) continue;
+      const Batch<T> r_z(ctx, c.groups, c.batch, c.item, seed, layout);
+      Batch<T> r_x(ctx, c.groups, c.batch, c.item, layout);
+      d_gamma.set(reference::zeros(params));
+      d_beta.set(reference::zeros(params));
+      norm_penalty<T>(ctx, r_x.view(), d_gamma.view(), d_beta.view(), r_z.input(), d_z.input(),
+                      t_x.input(), pass.x.input(), pass.mean.input(), pass.inv_sigma.input(),
+                      pass.gamma.input(), c.settings);
+      const auto second = reference::norm_penalty(c.settings, c.shape(), data.forward, data.gamma,
+                                                  seed, signal, direction);
+      check_within(r_x.get(), second.r_x.value, scaled(second.r_x.scale, 0x1p-8));
+      const double sum_rtol = 100 * rtol<float>(c);
+      check_within(d_gamma.get(), second.d_gamma.value, scaled(second.d_gamma.scale, sum_rtol));
+      check_within(d_beta.get(), second.d_beta.value, scaled(second.d_beta.scale, sum_rtol));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("norm: bfloat16 activations are rounded once, cuda" * doctest::test_suite("gpu")) {
+  on_cuda(bfloat16_activations);
 }
 
 }  // namespace ganmm::kernels
