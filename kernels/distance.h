@@ -14,8 +14,9 @@ template <class T>
 void nearest_centre(Context& ctx, std::int32_t* label, T* distance, Index label_stride,
                     GroupView<const T> data, GroupView<const T> centre);
 
-// Adds every row to the sum of its centre: sum [R][k][D] and count [R][k] in double, accumulated,
-// in row order.
+// Adds every row to the sum of its centre: sum [R][k][D] and count [R][k] in double, accumulated.
+// In row order on the CPU, in slices of the rows on a GPU: rounding beyond double's 53 bits
+// differs.
 template <class T>
 void centre_sums(Context& ctx, double* sum, double* count, Index centres, const std::int32_t* label,
                  Index label_stride, GroupView<const T> data);

@@ -3,6 +3,7 @@
 set(GANMM_CUDA_KERNELS
   activation.cu
   bias_activation.cu
+  distance.cu
   elementwise.cu
   loss.cu
   mlp_step.cu

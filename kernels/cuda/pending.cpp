@@ -60,15 +60,6 @@ void contingency(Context&, std::int32_t*, Index, Index, const std::int32_t*, con
   refuse("contingency");
 }
 Index partition_workspace(Index, Index, Index) { refuse("partition_workspace"); }
-template <class T>
-void nearest_centre(Context&, std::int32_t*, T*, Index, GroupView<const T>, GroupView<const T>) {
-  refuse("nearest_centre");
-}
-template <class T>
-void centre_sums(Context&, double*, double*, Index, const std::int32_t*, Index,
-                 GroupView<const T>) {
-  refuse("centre_sums");
-}
 
 #define GANMM_INSTANTIATE(T)                                                                       \
   template void conv_forward<T>(Context&, GroupView<T>, GroupView<const T>, ParamView<const T>,    \
@@ -88,9 +79,5 @@ template void classify_rows<float>(Context&, GroupView<float>, std::int32_t*, In
                                    GroupView<const float>, double);
 template void window_rows<float>(Context&, GroupView<float>, GroupView<const float>,
                                  const std::int32_t*, Index);
-template void nearest_centre<float>(Context&, std::int32_t*, float*, Index, GroupView<const float>,
-                                    GroupView<const float>);
-template void centre_sums<float>(Context&, double*, double*, Index, const std::int32_t*, Index,
-                                 GroupView<const float>);
 
 }  // namespace ganmm::kernels::cuda

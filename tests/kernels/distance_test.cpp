@@ -13,12 +13,13 @@ using Ints = std::vector<std::int32_t>;
 
 }  // namespace
 
-GANMM_CPU_CASE("distance: integers give exact distances and the lowest index on ties") {
+GANMM_DEVICE_CASE("distance: integers give exact distances and the lowest index on ties") {
   for (const Index features : kWidths) {
     for (const Layout layout : kInputLayouts) {
       CAPTURE(features);
       CAPTURE(static_cast<int>(layout));
-      const Index runs = 3, batch = 11, centres = 5, stride = batch + 2;
+      const bool many = features == 17 || features == 65;  // more than a GPU's block takes at once
+      const Index runs = 3, batch = many ? 70 : 11, centres = many ? 37 : 5, stride = batch + 2;
       RandomData random(static_cast<std::uint64_t>(features));
       const Index stored = layout == Layout::shared ? 1 : runs;
       const Values values = random.integers(stored * batch * features, -1, 1);
@@ -55,7 +56,8 @@ GANMM_CPU_CASE("distance: integers give exact distances and the lowest index on 
   }
 }
 
-GANMM_CPU_CASE("distance: the nearest centre is nearest up to rounding, also far from the origin") {
+GANMM_DEVICE_CASE(
+    "distance: the nearest centre is nearest up to rounding, also far from the origin") {
   for (const double offset : {0.0, 1000.0}) {
     for (const Index features : {2, 19, 64, 784}) {
       CAPTURE(offset);
@@ -98,7 +100,8 @@ GANMM_CPU_CASE("distance: the nearest centre is nearest up to rounding, also far
   }
 }
 
-GANMM_CPU_CASE("distance: centre sums add rows in order, in double precision, to what is there") {
+GANMM_DEVICE_CASE(
+    "distance: centre sums add rows in order, in double precision, to what is there") {
   for (const Index features : {1, 3, 8, 17, 64}) {
     for (const Layout layout : kInputLayouts) {
       CAPTURE(features);
@@ -137,7 +140,34 @@ GANMM_CPU_CASE("distance: centre sums add rows in order, in double precision, to
   }
 }
 
-GANMM_CPU_CASE("distance: an empty batch changes nothing") {
+GANMM_DEVICE_CASE("distance: centre sums of many rows and features are exact on integers") {
+  // More rows than the slices of a GPU's block cover in one turn, more features than a block takes.
+  const Index runs = 2, batch = 1100, features = 200, centres = 3;
+  RandomData random(20);
+  const Values values = random.integers(runs * batch * features, -9, 9);
+  Ints labels;
+  Values sum_expected(at(runs * centres * features), 0.0), count_expected(at(runs * centres), 0.0);
+  for (Index i = 0; i < runs * batch; ++i) {
+    const bool crowd = i % batch < 200;  // neighbours with the same label
+    labels.push_back(static_cast<std::int32_t>(crowd ? 1 : random.integer(0, centres - 1)));
+    const Index k = i / batch * centres + labels.back();
+    count_expected[at(k)] += 1;
+    for (Index f = 0; f < features; ++f) {
+      sum_expected[at(k * features + f)] += values[at(i * features + f)];
+    }
+  }
+  const GuardBuffer<std::int32_t> label(ctx, labels);
+  const Batch<T> data(ctx, runs, batch, {features}, values);
+  GuardBuffer<double> sum(ctx, runs * centres * features);
+  GuardBuffer<double> count(ctx, runs * centres);
+  sum.set(Values(at(runs * centres * features), 0.0));
+  count.set(Values(at(runs * centres), 0.0));
+  centre_sums<T>(ctx, sum.data(), count.data(), centres, label.data(), batch, data.input());
+  check_equal(sum.get(), sum_expected);
+  check_equal(count.get(), count_expected);
+}
+
+GANMM_DEVICE_CASE("distance: an empty batch changes nothing") {
   const Batch<T> data(ctx, 2, 0, {3}, Values{});
   const Batch<T> centre(ctx, 2, 4, {3}, Values(24, 1.0));
   GuardBuffer<std::int32_t> label(ctx, 0);
