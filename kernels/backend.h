@@ -192,6 +192,8 @@ void conv_backward_weights(Context& ctx, ParamView<Master<T>> d_filter, GroupVie
 
 template <class T>
 Index conv_workspace(const Context& ctx, Index groups, Index batch, const ConvGeometry& geometry);
+template <class T>
+ConvPath conv_path_of(const Context& ctx, ConvOp op, const ConvGeometry& geometry);
 
 // activation
 template <class T>

@@ -6,6 +6,8 @@
 #include "kernels/core/view.h"
 #include "kernels/gemm.h"
 
+#include <string>
+
 namespace ganmm::kernels {
 
 // y[ho, wo, co] = sum over kh, kw, ci of x[ho*stride + kh - pad_top, wo*stride + kw - pad_left, ci]
@@ -28,6 +30,10 @@ struct ConvGeometry {
 // the smaller half before. 28 -> 14 -> 7 with kernel 5, stride 2 pads 1 before and 2 after.
 ConvGeometry same_padding(Index in_h, Index in_w, Index in_c, Index out_c, Index kernel,
                           Index stride);
+
+enum class ConvOp { forward, backward_data, backward_weights };
+inline constexpr ConvOp kConvOps[] = {ConvOp::forward, ConvOp::backward_data,
+                                      ConvOp::backward_weights};
 
 // y = act(conv(x) + bias).
 // Shapes    x [N][B][in_h][in_w][in_c] (group stride 0 allowed), y [N][B][out_h][out_w][out_c],
@@ -53,5 +59,14 @@ void conv_backward_weights(Context& ctx, ParamView<Master<T>> d_filter, GroupVie
 // Scratch bytes that any of the three ops needs for `groups` groups of up to `batch` items.
 template <class T>
 Index conv_workspace(const Context& ctx, Index groups, Index batch, const ConvGeometry& geometry);
+
+// The path on which an op is computed: that of the context where it serves the geometry, otherwise
+// the one taken instead. On the CPU, which has no choice, `automatic`.
+template <class T>
+ConvPath conv_path_of(const Context& ctx, ConvOp op, const ConvGeometry& geometry);
+
+// The same for people: "forward direct, backward data direct, backward weights im2col".
+template <class T>
+std::string describe_conv(const Context& ctx, const ConvGeometry& geometry);
 
 }  // namespace ganmm::kernels

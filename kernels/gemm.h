@@ -17,7 +17,8 @@ struct MatrixView {
   Index group_stride = 0;  // elements; 0 = the same matrix for every group (inputs only)
   Index row_stride = 0;    // elements, >= cols
 
-  operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
+  template <class U>  // a matrix to read from one to write
+  requires(std::is_same_v<U, const T> && !std::is_const_v<T>) operator MatrixView<U>() const {
     return {data, groups, rows, cols, group_stride, row_stride};
   }
 };

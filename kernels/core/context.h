@@ -11,6 +11,7 @@
 
 #include "kernels/core/arena.h"
 #include "kernels/core/backend.h"
+#include "kernels/core/conv_path.h"
 #include "kernels/core/device.h"
 #include "kernels/core/math_mode.h"
 #include "kernels/core/stream.h"
@@ -30,6 +31,14 @@ class Context {
   Stream& stream() { return stream_; }
   BackendState& backend() { return *state_; }  // CUDA only
 
+  // How convolutions are computed on CUDA; ignored on the CPU. To be set before memory is planned.
+  ConvPath conv_path() const { return conv_path_; }
+  void set_conv_path(ConvPath path) { conv_path_ = path; }
+  // What unfolded windows (ConvPath::im2col) may occupy. Less means more and smaller products, down
+  // to one group at a time.
+  Index column_budget() const { return column_budget_; }
+  void set_column_budget(Index bytes) { column_budget_ = bytes; }
+
   void synchronize() { stream_.synchronize(); }  // waits until all work handed over is done
 
   // Byte copies between this context's device and the host. copy_to_host waits for its result.
@@ -44,6 +53,8 @@ class Context {
   std::unique_ptr<BackendState> state_;
   Stream stream_;
   Scratch scratch_;
+  ConvPath conv_path_ = ConvPath::automatic;
+  Index column_budget_ = Index{1} << 30;
 };
 
 }  // namespace ganmm

@@ -187,8 +187,6 @@ Epilogue<T> of_group(const Epilogue<T>& epilogue, Index g) {
 
 #if GANMM_HAVE_ONEDNN
 
-using onednn::ConvOp;
-
 // oneDNN's primitives beat the unfolded product by 1.2 to 5 times. The exception is backward data
 // to few channels, where its loops leave most vector lanes empty: 3 to 7 times slower at one
 // channel, 1.2 to 2.4 at four, at eight faster or slower depending on the width of the other side.

@@ -20,8 +20,6 @@
 
 namespace ganmm::kernels::cpu::onednn {
 
-enum class ConvOp { forward, backward_data, backward_weights };
-
 // False when the library has nothing but its slow reference code for this case.
 bool conv_available(ConvOp op, Index batch, const ConvGeometry& geometry);
 

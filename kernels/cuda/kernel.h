@@ -20,6 +20,8 @@
 #define GANMM_DEVICE __device__ inline
 // An array that the threads of a block share, uninitialised; `count` is a constant.
 #define GANMM_SHARED(type, name, count) __shared__ type name[count]
+// Before a loop with a constant number of turns whose body indexes arrays that live in registers.
+#define GANMM_UNROLL _Pragma("unroll")
 
 namespace ganmm::kernels::cuda::device {
 

@@ -3,6 +3,10 @@
 set(GANMM_CUDA_KERNELS
   activation.cu
   bias_activation.cu
+  conv.cpp
+  conv_direct.cu
+  conv_im2col.cu
+  conv_implicit.cu
   distance.cu
   elementwise.cu
   loss.cu

@@ -10,25 +10,6 @@ namespace {
 }  // namespace
 
 template <class T>
-void conv_forward(Context&, GroupView<T>, GroupView<const T>, ParamView<const T>,
-                  const ConvGeometry&, const Epilogue<T>&) {
-  refuse("conv_forward");
-}
-template <class T>
-void conv_backward_data(Context&, GroupView<T>, GroupView<const T>, ParamView<const T>,
-                        const ConvGeometry&, const Epilogue<T>&) {
-  refuse("conv_backward_data");
-}
-template <class T>
-void conv_backward_weights(Context&, ParamView<Master<T>>, GroupView<const T>, GroupView<const T>,
-                           const ConvGeometry&, Write) {
-  refuse("conv_backward_weights");
-}
-template <class T>
-Index conv_workspace(const Context&, Index, Index, const ConvGeometry&) {
-  refuse("conv_workspace");
-}
-template <class T>
 void classify_rows(Context&, GroupView<T>, std::int32_t*, Index, GroupView<const T>, double) {
   refuse("classify_rows");
 }
@@ -62,14 +43,6 @@ void contingency(Context&, std::int32_t*, Index, Index, const std::int32_t*, con
 Index partition_workspace(Index, Index, Index) { refuse("partition_workspace"); }
 
 #define GANMM_INSTANTIATE(T)                                                                       \
-  template void conv_forward<T>(Context&, GroupView<T>, GroupView<const T>, ParamView<const T>,    \
-                                const ConvGeometry&, const Epilogue<T>&);                          \
-  template void conv_backward_data<T>(Context&, GroupView<T>, GroupView<const T>,                  \
-                                      ParamView<const T>, const ConvGeometry&,                     \
-                                      const Epilogue<T>&);                                         \
-  template void conv_backward_weights<T>(Context&, ParamView<Master<T>>, GroupView<const T>,       \
-                                         GroupView<const T>, const ConvGeometry&, Write);          \
-  template Index conv_workspace<T>(const Context&, Index, Index, const ConvGeometry&);             \
   template void gather_rows<T>(Context&, GroupView<T>, GroupView<const Master<T>>,                 \
                                const std::int32_t*, Index);
 GANMM_INSTANTIATE(float)

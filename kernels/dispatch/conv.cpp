@@ -145,7 +145,26 @@ Index conv_workspace(const Context& ctx, Index groups, Index batch, const ConvGe
                                  to_string(ctx.device()), "; choose the other backend"));
 }
 
+template <class T>
+ConvPath conv_path_of(const Context& ctx, ConvOp op, const ConvGeometry& geometry) {
+  check_geometry("conv_path_of", geometry);
+  if constexpr (!std::is_same_v<T, double>) {
+    if (!ctx.on_cpu()) return cuda::conv_path_of<T>(ctx, op, geometry);
+  }
+  return ConvPath::automatic;
+}
+
+template <class T>
+std::string describe_conv(const Context& ctx, const ConvGeometry& geometry) {
+  return message(
+      "forward ", to_string(conv_path_of<T>(ctx, ConvOp::forward, geometry)), ", backward data ",
+      to_string(conv_path_of<T>(ctx, ConvOp::backward_data, geometry)), ", backward weights ",
+      to_string(conv_path_of<T>(ctx, ConvOp::backward_weights, geometry)));
+}
+
 #define GANMM_INSTANTIATE(T)                                                                       \
+  template ConvPath conv_path_of<T>(const Context&, ConvOp, const ConvGeometry&);                  \
+  template std::string describe_conv<T>(const Context&, const ConvGeometry&);                      \
   template Index conv_workspace<T>(const Context&, Index, Index, const ConvGeometry&);             \
   template void conv_forward<T>(Context&, GroupView<T>, GroupView<const T>, ParamView<const T>,    \
                                 const ConvGeometry&, const Epilogue<T>&);                          \

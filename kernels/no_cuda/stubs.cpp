@@ -67,6 +67,10 @@ Index conv_workspace(const Context&, Index, Index, const ConvGeometry&) {
   refuse("conv_workspace");
 }
 template <class T>
+ConvPath conv_path_of(const Context&, ConvOp, const ConvGeometry&) {
+  refuse("conv_path_of");
+}
+template <class T>
 void activation_forward(Context&, GroupView<T>, GroupView<const T>, Activation) {
   refuse("activation_forward");
 }
@@ -245,6 +249,7 @@ void centre_sums(Context&, double*, double*, Index, const std::int32_t*, Index,
   template void conv_backward_weights<T>(Context&, ParamView<Master<T>>, GroupView<const T>,       \
                                          GroupView<const T>, const ConvGeometry&, Write);          \
   template Index conv_workspace<T>(const Context&, Index, Index, const ConvGeometry&);             \
+  template ConvPath conv_path_of<T>(const Context&, ConvOp, const ConvGeometry&);                  \
   template void activation_forward<T>(Context&, GroupView<T>, GroupView<const T>, Activation);     \
   template void activation_backward<T>(Context&, GroupView<T>, GroupView<const T>,                 \
                                        GroupView<const T>, Activation);                            \

@@ -12,6 +12,7 @@
 #define GANMM_KERNEL void
 #define GANMM_BLOCK_KERNEL(threads) void
 #define GANMM_DEVICE inline
+#define GANMM_UNROLL
 // Every array of a block is poisoned before the block runs (block.h).
 #define GANMM_SHARED(type, name, count)                                                            \
   type* const name = static_cast<type*>(::ganmm::host_device::shared_array(                        \
