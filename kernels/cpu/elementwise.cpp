@@ -10,31 +10,29 @@ namespace ganmm::kernels::cpu {
 namespace {
 
 constexpr Index kLanes = 64;  // columns that are handled at once
-constexpr Index kBlock = 32;  // rows that are summed in T before they join the sum in double
 
 // Narrow tensors are treated as wider ones with a fraction of the rows, so that the inner loop is
 // long enough to vectorise: this many neighbouring positions make one wide row.
 Index positions_per_row(Index channels) { return std::max<Index>(1, kLanes / channels); }
 
-// total[l] += sum over rows r of p[r * stride + l], l in [0, width), width <= kLanes.
+// total[l] += sum over rows r of p[r * stride + l], l in [0, width), width <= kLanes. In double, so
+// that what cancels exactly leaves nothing: Adam would make a step of the rest.
 template <class T>
 void add_rows(double* __restrict total, const T* __restrict p, Index rows, Index stride,
               Index width) {
-  for (Index first = 0; first < rows; first += kBlock) {
-    const Index last = std::min(rows, first + kBlock);
-    T block[kLanes] = {};
-    Index r = first;
-    for (; r + 4 <= last; r += 4) {
-      const T* a = p + r * stride;
-      const T* b = a + stride;
-      const T* c = b + stride;
-      const T* d = c + stride;
-      for (Index l = 0; l < width; ++l) block[l] += (a[l] + b[l]) + (c[l] + d[l]);
+  const auto wide = [](T x) { return static_cast<double>(x); };
+  Index r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    const T* a = p + r * stride;
+    const T* b = a + stride;
+    const T* c = b + stride;
+    const T* d = c + stride;
+    for (Index l = 0; l < width; ++l) {
+      total[l] += (wide(a[l]) + wide(b[l])) + (wide(c[l]) + wide(d[l]));
     }
-    for (; r < last; ++r) {
-      for (Index l = 0; l < width; ++l) block[l] += p[r * stride + l];
-    }
-    for (Index l = 0; l < width; ++l) total[l] += static_cast<double>(block[l]);
+  }
+  for (; r < rows; ++r) {
+    for (Index l = 0; l < width; ++l) total[l] += wide(p[r * stride + l]);
   }
 }
 
