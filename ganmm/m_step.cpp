@@ -7,8 +7,10 @@
 #include "kernels/random.h"
 #include "kernels/reduce.h"
 #include "nn/gradient_penalty.h"
+#include "nn/mlp.h"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace ganmm {
 namespace {
@@ -30,18 +32,40 @@ ParamView<float> values(const Buffer<float>& buffer, Index first, Index groups) 
   return {buffer.data() + first, groups, {1}};
 }
 
+// Describes the M-step as one op. Returns why this device does not run it so; empty when it does.
+template <class T>
+std::string describe_mlp_step(const Context& ctx, const Mixture<T>& mixture, const Settings& s,
+                              kernels::MlpStepSettings& step) {
+  if (!std::is_same_v<T, float>) return "activations are kept as bfloat16";
+  std::string reason = nn::describe_mlp(mixture.generator.spec(), step.generator);
+  if (reason.empty()) reason = nn::describe_mlp(mixture.critic.spec(), step.critic);
+  step.generator_optimizer = s.optimizer();
+  step.critic_optimizer = s.critic_optimizer();
+  step.with_penalty = has_penalty(s);
+  step.penalty = s.penalty;
+  step.critic_steps = s.critic_steps;
+  step.batch = s.batch;
+  return reason.empty() ? kernels::mlp_step_refusal(ctx, step) : reason;
+}
+
 }  // namespace
 
 template <class T>
 MStep<T>::MStep(Arena& arena, Context& ctx, const Mixture<T>& mixture, const Settings& s,
-                Index groups)
+                Index groups, bool one_op)
     : settings_(s), groups_(groups),
-      fakes_(arena, "generator samples", mixture.generator, groups, s.critic_steps * s.batch,
-             nn::TapeUse::forward, s.batch),
-      generator_(arena, "generator step", mixture.generator, groups, s.batch,
+      layer_by_layer_because_(one_op ? describe_mlp_step(ctx, mixture, s, mlp_) : "so wanted"),
+      fakes_(arena, "generator samples", mixture.generator, taped_groups(),
+             s.critic_steps * s.batch, nn::TapeUse::forward, s.batch),
+      generator_(arena, "generator step", mixture.generator, taped_groups(), s.batch,
                  nn::TapeUse::backward),
-      critic_(arena, "critic step", mixture.critic, groups, (has_penalty(s) ? 3 : 2) * s.batch,
+      critic_(arena, "critic step", mixture.critic, taped_groups(),
+              (has_penalty(s) ? 3 : 2) * s.batch,
               has_penalty(s) ? nn::TapeUse::penalty : nn::TapeUse::backward, s.batch) {
+  if (layer_by_layer_because_.empty()) {
+    ctx.scratch().require_bytes(kernels::mlp_step_workspace(ctx, mlp_, groups));
+    return;
+  }
   // Every batch size in use is announced: a library may need more for a smaller batch.
   for (const Index rows : {s.batch, s.critic_steps * s.batch}) {
     ctx.scratch().require_bytes(nn::workspace(mixture.generator, ctx, groups, rows));
@@ -61,6 +85,19 @@ template <class T>
 void MStep<T>::run(Context& ctx, const Mixture<T>& mixture, Index first, const MStepRows& rows,
                    const MStepLosses& losses, const kernels::Clock* clock, bool clip,
                    const std::function<void()>& generators_ready) {
+  if (layer_by_layer_because_.empty()) {
+    const Index drawn = settings_.critic_steps * settings_.batch;
+    kernels::MlpStepSettings step = mlp_;
+    if (!clip) step.critic_optimizer.clip = 0;
+    kernels::mlp_step(ctx, mixture.generator_params.range(first, groups_).slabs(),
+                      mixture.critic_params.range(first, groups_).slabs(),
+                      {.data = rows.data, .row = rows.row + first * drawn, .group_stride = drawn},
+                      {losses.real.data() + first, losses.fake.data() + first,
+                       losses.penalty.data() + first, losses.generated.data() + first},
+                      key(settings_, Purpose::noise, first, clock), 1, step);
+    if (generators_ready) generators_ready();
+    return;
+  }
   generator_step(ctx, mixture, first, losses, clock);
   if (generators_ready) generators_ready();
   make_fakes(ctx, mixture, first, clock);

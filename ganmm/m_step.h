@@ -7,9 +7,11 @@
 #include "ganmm/mixture.h"
 #include "kernels/clock.h"
 #include "kernels/core/lanes.h"
+#include "kernels/mlp_step.h"
 #include "kernels/select.h"
 
 #include <functional>
+#include <string>
 
 namespace ganmm {
 
@@ -31,20 +33,25 @@ struct MStepRows {
 template <class T>
 class MStep {
  public:
-  // Plans its tapes in `arena` and announces its scratch to `ctx`.
+  // Plans its tapes in `arena` and announces its scratch to `ctx`. Small dense networks train in
+  // one op (kernels/mlp_step.h) where `one_op` allows it, all others layer by layer.
   MStep(Arena& arena, Context& ctx, const Mixture<T>& mixture, const Settings& settings,
-        Index groups);
+        Index groups, bool one_op = true);
 
   // Trains components [first, first + groups). clock->step numbers all M-steps of the run, those
   // of pre-training included: it is the step of every random number. `generators_ready` is called
-  // when the generator step has been handed over, after which generators stand still.
+  // when the generator step (in one op: everything) has been handed over, after which generators
+  // stand still.
   void run(Context& ctx, const Mixture<T>& mixture, Index first, const MStepRows& rows,
            const MStepLosses& losses, const kernels::Clock* clock, bool clip,
            const std::function<void()>& generators_ready = {});
 
   Index groups() const { return groups_; }
+  // Why M-steps do not run as one op; empty when they do.
+  const std::string& layer_by_layer_because() const { return layer_by_layer_because_; }
 
  private:
+  Index taped_groups() const { return layer_by_layer_because_.empty() ? 0 : groups_; }
   void generator_step(Context& ctx, const Mixture<T>& mixture, Index first,
                       const MStepLosses& losses, const kernels::Clock* clock);
   void make_fakes(Context& ctx, const Mixture<T>& mixture, Index first,
@@ -55,6 +62,9 @@ class MStep {
 
   const Settings& settings_;
   Index groups_;
+  kernels::MlpStepSettings mlp_;
+  std::string layer_by_layer_because_;
+  // Empty when M-steps run as one op.
   nn::Tape<T> fakes_;      // generator forward, the samples of all critic steps
   nn::Tape<T> generator_;  // generator step
   nn::Tape<T> critic_;     // rows: real, fake, interpolates

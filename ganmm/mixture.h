@@ -15,16 +15,7 @@ struct Mixture {
   // Plans its memory in `arena`. `settings` must be resolved.
   Mixture(Arena& arena, const Settings& settings, Shape item, nn::StoreUse use)
       : Mixture(arena, settings, make_networks(settings, item), settings.restarts, use) {}
-
-  Index mixtures, components;
-  nn::Sequential<T> generator, critic;
-  nn::Sequential<float> classifier;
-  nn::ParamStore<T> generator_params, critic_params;
-  nn::ParamStore<float> classifier_params;
-
-  Index groups() const { return mixtures * components; }
-
- private:
+  // With networks other than those of the settings.
   Mixture(Arena& arena, const Settings& s, const Networks& nets, Index mixtures_, nn::StoreUse use)
       : mixtures(mixtures_), components(s.clusters), generator(nets.generator), critic(nets.critic),
         classifier(nets.classifier),
@@ -35,6 +26,14 @@ struct Mixture {
       critic.require_penalty();
     }
   }
+
+  Index mixtures, components;
+  nn::Sequential<T> generator, critic;
+  nn::Sequential<float> classifier;
+  nn::ParamStore<T> generator_params, critic_params;
+  nn::ParamStore<float> classifier_params;
+
+  Index groups() const { return mixtures * components; }
 };
 
 }  // namespace ganmm

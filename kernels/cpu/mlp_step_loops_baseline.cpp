@@ -1,0 +1,2 @@
+#define GANMM_ISA baseline
+#include "kernels/cpu/mlp_step_loops.inc"
