@@ -481,6 +481,7 @@ void unwanted_losses_are_left_out(Context& ctx) {
 }  // namespace
 
 #define GANMM_MLP_CASE(name, body)                                                                 \
+  TEST_CASE(name ", cpu float") { on_cpu(body); }                                                  \
   TEST_CASE(name ", cuda float" * doctest::test_suite("gpu")) { on_cuda(body); }
 
 GANMM_MLP_CASE("mlp_step: one M-step equals the reference", steps_equal_the_reference)
@@ -493,8 +494,11 @@ GANMM_MLP_CASE("mlp_step: Adam's corrections at any update", any_update_equals_t
 GANMM_MLP_CASE("mlp_step: wide networks equal the reference", wide_networks_equal_the_reference)
 GANMM_MLP_CASE("mlp_step: portions of a call give the same bits", portions_give_the_same_bits)
 GANMM_MLP_CASE("mlp_step: a counter moves the step", counter_moves_the_step)
-GANMM_MLP_CASE("mlp_step: rounded values follow the values", rounded_values_follow)
 GANMM_MLP_CASE("mlp_step: losses that nobody wants", unwanted_losses_are_left_out)
+
+TEST_CASE("mlp_step: rounded values follow the values" * doctest::test_suite("gpu")) {
+  on_cuda(rounded_values_follow);
+}
 
 TEST_CASE("mlp_step: a CUDA device says why it refuses" * doctest::test_suite("gpu")) {
   on_cuda([](Context& ctx) {
