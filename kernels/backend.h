@@ -160,6 +160,8 @@ void count_assignments(Context& ctx, const AssignmentCounts& counts, std::int32_
                        Index rows, const PoolView& pool, Index first_row, Index skip);
 void contingency(Context& ctx, std::int32_t* overlap, Index a_count, Index b_count,
                  const std::int32_t* a, const std::int32_t* b, Index rows);
+void vote(Context& ctx, std::int32_t* winner, const std::int32_t* partition,
+          const std::int32_t* match, Index partitions, Index clusters, Index anchor, Index rows);
 
 // distance
 template <class T>
@@ -318,6 +320,8 @@ void count_assignments(Context& ctx, const AssignmentCounts& counts, std::int32_
                        Index rows, const PoolView& pool, Index first_row, Index skip);
 void contingency(Context& ctx, std::int32_t* overlap, Index a_count, Index b_count,
                  const std::int32_t* a, const std::int32_t* b, Index rows);
+void vote(Context& ctx, std::int32_t* winner, const std::int32_t* partition,
+          const std::int32_t* match, Index partitions, Index clusters, Index anchor, Index rows);
 
 // distance
 template <class T>

@@ -28,4 +28,12 @@ void count_assignments(Context& ctx, const AssignmentCounts& counts, std::int32_
 void contingency(Context& ctx, std::int32_t* overlap, Index a_count, Index b_count,
                  const std::int32_t* a, const std::int32_t* b, Index rows);
 
+// The label that most of R partitions give a point, after label k of partition r was renamed to
+// match[r][k]. A tie goes to partition `anchor`'s choice if that is among them, otherwise to the
+// smallest label.
+// Shapes winner [rows], overwritten; partition [R][rows], labels in [0, clusters); match
+// [R][clusters].
+void vote(Context& ctx, std::int32_t* winner, const std::int32_t* partition,
+          const std::int32_t* match, Index partitions, Index clusters, Index anchor, Index rows);
+
 }  // namespace ganmm::kernels

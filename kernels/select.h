@@ -39,6 +39,13 @@ struct DrawSettings {
   RandomKey key;  // Purpose::real_rows; groups are numbered absolutely: first_group stays 0
 };
 
+// What a posterior counts in a draw: floor(p * 2^24 + 0.5) in single precision, an integer so that
+// sums are exact in any order. A posterior that is not a number, of a mixture that diverged, counts
+// nothing.
+GANMM_HOST_DEVICE static inline std::uint64_t draw_weight(float posterior) {
+  return posterior > 0 ? static_cast<std::uint64_t>(posterior * 0x1p24f + 0.5f) : 0;
+}
+
 // Draws data row numbers for network groups [first_group, first_group + groups):
 // Draw e = c * batch + b of a group uses the words of quad e.
 //   row [groups][batches][batch]; in each batch the first batch - foreign rows are uniform draws
@@ -47,7 +54,6 @@ struct DrawSettings {
 // A component that owns nothing draws its own part like its foreign part. Where the component's
 // posterior is 0 in the rest of the pool, or there are no posteriors, foreign rows are uniform
 // draws from the whole pool, its own rows included.
-// Posteriors enter as integers floor(p * 2^24 + 0.5): sums are exact in any order.
 // Workspace: draw_workspace(ctx, groups, rows) bytes of scratch.
 void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
                const PoolView& pool, const std::int32_t* member, const std::int32_t* begin,

@@ -64,9 +64,7 @@ void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
     if (own_draws < s.batch && pool.posterior != nullptr) {
       const float* posterior = pool.posterior + r * rows * n + i;
       for (Index p = 0; p < rows; ++p) {
-        if (label[p] != i) {
-          total += static_cast<std::uint64_t>(posterior[p * n] * 0x1p24f + 0.5f);
-        }
+        if (label[p] != i) total += draw_weight(posterior[p * n]);
         cumulative[p] = total;
       }
     }

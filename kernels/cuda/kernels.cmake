@@ -7,13 +7,16 @@ set(GANMM_CUDA_KERNELS
   conv_direct.cu
   conv_im2col.cu
   conv_implicit.cu
+  count.cu
   distance.cu
+  draw.cu
   elementwise.cu
   loss.cu
   mlp_step.cu
   norm.cu
   optim.cu
+  partition.cu
   penalty.cu
-  pending.cpp
   random.cu
-  reduce.cu)
+  reduce.cu
+  select.cu)

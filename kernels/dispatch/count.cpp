@@ -38,4 +38,18 @@ void contingency(Context& ctx, std::int32_t* overlap, Index a_count, Index b_cou
       [&](auto& c) { cuda::contingency(c, overlap, a_count, b_count, a, b, rows); });
 }
 
+void vote(Context& ctx, std::int32_t* winner, const std::int32_t* partition,
+          const std::int32_t* match, Index partitions, Index clusters, Index anchor, Index rows) {
+  require<ShapeError>(anchor >= 0 && anchor < partitions && clusters >= 1 && rows >= 0,
+                      "vote: expected an anchor among ", partitions,
+                      " partitions into at least one cluster, found ", anchor, " and ", clusters,
+                      " clusters, ", rows, " rows");
+  dispatch<float>(
+      ctx, "vote",
+      [&](auto& c) { cpu::vote(c, winner, partition, match, partitions, clusters, anchor, rows); },
+      [&](auto& c) {
+        cuda::vote(c, winner, partition, match, partitions, clusters, anchor, rows);
+      });
+}
+
 }  // namespace ganmm::kernels

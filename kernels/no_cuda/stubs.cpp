@@ -229,6 +229,10 @@ void contingency(Context&, std::int32_t*, Index, Index, const std::int32_t*, con
                  Index) {
   refuse("contingency");
 }
+void vote(Context&, std::int32_t*, const std::int32_t*, const std::int32_t*, Index, Index, Index,
+          Index) {
+  refuse("vote");
+}
 Index partition_workspace(Index, Index, Index) { refuse("partition_workspace"); }
 template <class T>
 void nearest_centre(Context&, std::int32_t*, T*, Index, GroupView<const T>, GroupView<const T>) {
