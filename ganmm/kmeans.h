@@ -18,7 +18,9 @@ struct KMeansResult {
   Index iterations = 0;
 };
 
-// One run. data: [1][n][item] in host memory, lanes on the CPU. `key` keeps runs apart.
+// One run. data: [1][n][item] in the memory of lanes.device(). `key` keeps runs apart. The passes
+// over the data run there; distances and labels come to the host after each, where centres are
+// drawn, so this is nothing for a training step.
 // Stops when no label changes or after 300 iterations. A centre without points moves to the point
 // farthest from its own centre. Results do not depend on the number of lanes.
 // Throws ConfigError unless 1 <= k <= n.

@@ -1,6 +1,7 @@
 #include "ganmm/kmeans.h"
 #include "ganmm/metrics.h"
 #include "tests/support/blobs.h"
+#include "tests/support/devices.h"
 
 #include <doctest/doctest.h>
 
@@ -80,4 +81,27 @@ TEST_CASE("k-means: as many centres as distinct points, and more centres than di
   CHECK(kmeans(view(data), 3, key(0, 0), lanes).inertia == 0.0);
   CHECK(kmeans(view(data), 5, key(0, 0), lanes).inertia == 0.0);
   CHECK_THROWS_AS((void)kmeans(view(data), 7, key(0, 0), lanes), ConfigError);
+}
+
+TEST_CASE("k-means: a GPU finds the CPU's clusters, cuda float" * doctest::test_suite("gpu")) {
+  test::on_cuda([](Context& ctx) {
+    Lanes host({}, MathMode::fp32, 1), lanes(ctx.device(), MathMode::fp32, 1);
+    // Less than one chunk, several and a rest, and more centres than the data has clusters.
+    for (const auto& [rows, clusters] : {std::pair<Index, Index>{90, 4}, {9001, 4}, {300, 6}}) {
+      CAPTURE(rows);
+      CAPTURE(clusters);
+      const auto data = test::blobs(rows, 3, 4);
+      Arena arena(ctx.device());
+      const auto values = arena.request<float>("data", rows * 3);
+      arena.reserve();
+      ctx.copy_to_device(values.data(), data.values.data(), data.values.size() * sizeof(float));
+      const auto expected = kmeans(view(data), clusters, key(3, 2), host);
+      const auto result = kmeans({values.data(), 1, rows, data.item}, clusters, key(3, 2), lanes);
+      CHECK(result.labels == expected.labels);
+      CHECK(result.inertia == doctest::Approx(expected.inertia).epsilon(1e-5));
+      for (std::size_t i = 0; i < expected.centres.size(); ++i) {
+        CHECK(result.centres[i] == doctest::Approx(expected.centres[i]).epsilon(1e-5));
+      }
+    }
+  });
 }
