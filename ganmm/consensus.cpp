@@ -2,6 +2,7 @@
 
 #include "ganmm/hungarian.h"
 #include "ganmm/metrics.h"
+#include "kernels/count.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -26,10 +27,14 @@ struct Partitions {
   }
 };
 
-Partitions check_partitions(std::span<const std::int32_t> labels, Index restarts, Index clusters) {
+void check_counts(Index restarts, Index clusters) {
   require<ConfigError>(restarts >= 1 && clusters >= 1 && clusters <= kMaxConsensusCells,
                        "consensus: expected at least 1 restart and 1 to ", kMaxConsensusCells,
                        " clusters, found ", restarts, " and ", clusters, "; correct the counts");
+}
+
+Partitions check_partitions(std::span<const std::int32_t> labels, Index restarts, Index clusters) {
+  check_counts(restarts, clusters);
   require<ShapeError>(!labels.empty() && std::ssize(labels) % restarts == 0, "consensus: expected ",
                       restarts, " rows of equal length, found ", labels.size(),
                       " labels; pass the partitions one after the other");
@@ -306,19 +311,35 @@ std::vector<std::int32_t> average_linkage(const Partitions& partitions, std::siz
 // that compares whole restarts needs only these counts, not the points.
 class SharedCounts {
  public:
-  explicit SharedCounts(const Partitions& partitions)
-      : restarts_(partitions.restarts), clusters_(partitions.clusters),
-        tables_(restarts_ * restarts_) {
+  // partitions [restarts][points] in the memory of the context.
+  SharedCounts(Context& ctx, const std::int32_t* partitions, Index restarts, Index points,
+               Index clusters)
+      : restarts_(static_cast<std::size_t>(restarts)),
+        clusters_(static_cast<std::size_t>(clusters)), tables_(restarts_ * restarts_) {
+    const std::size_t cells = clusters_ * clusters_;
+    const std::size_t pairs = restarts_ * (restarts_ - 1) / 2;
+    Arena arena(ctx.device());
+    const auto overlaps =
+        arena.request<std::int32_t>("overlaps", static_cast<Index>(pairs * cells));
+    arena.reserve();
+    Index pair = 0;
+    for (Index r = 0; r < restarts; ++r) {
+      for (Index s = r + 1; s < restarts; ++s, ++pair) {
+        kernels::contingency(ctx, overlaps.data() + pair * clusters * clusters, clusters, clusters,
+                             partitions + r * points, partitions + s * points, points);
+      }
+    }
+    std::vector<std::int32_t> counts(pairs * cells);
+    ctx.copy_to_host(counts.data(), overlaps.data(), counts.size() * sizeof(std::int32_t));
+    auto next = counts.begin();
     for (std::size_t r = 0; r < restarts_; ++r) {
       for (std::size_t s = r + 1; s < restarts_; ++s) {
         std::vector<Index>& forward = tables_[r * restarts_ + s];
         std::vector<Index>& backward = tables_[s * restarts_ + r];
-        forward.assign(clusters_ * clusters_, 0);
-        for (std::size_t i = 0; i < partitions.points; ++i) {
-          ++forward[partitions.label(r, i) * clusters_ + partitions.label(s, i)];
-        }
-        backward.resize(forward.size());
-        for (std::size_t k = 0; k < forward.size(); ++k) {
+        forward.assign(next, next + static_cast<std::ptrdiff_t>(cells));
+        next += static_cast<std::ptrdiff_t>(cells);
+        backward.resize(cells);
+        for (std::size_t k = 0; k < cells; ++k) {
           backward[k % clusters_ * clusters_ + k / clusters_] = forward[k];
         }
       }
@@ -408,27 +429,30 @@ Match match_clusters(const SharedCounts& shared, std::size_t anchor) {
   return match;
 }
 
-std::vector<std::int32_t> vote(const Partitions& partitions) {
-  const SharedCounts shared(partitions);
-  const std::size_t anchor = find_medoid(shared);
-  const Match match = match_clusters(shared, anchor);
-  std::vector<std::size_t> cluster_of(partitions.points);
-  std::vector<int> votes(partitions.clusters);
-  for (std::size_t i = 0; i < partitions.points; ++i) {
-    std::fill(votes.begin(), votes.end(), 0);
-    for (std::size_t r = 0; r < partitions.restarts; ++r) {
-      ++votes[static_cast<std::size_t>(match[r][partitions.label(r, i)])];
-    }
-    std::size_t winner = partitions.label(anchor, i);
-    for (std::size_t c = 0; c < votes.size(); ++c) {
-      if (votes[c] > votes[winner]) winner = c;
-    }
-    cluster_of[i] = winner;
-  }
-  return renumber(cluster_of, partitions.clusters);
-}
-
 }  // namespace
+
+std::vector<std::int32_t> consensus_by_voting(Context& ctx, const std::int32_t* partitions,
+                                              Index restarts, Index points, Index clusters) {
+  check_counts(restarts, clusters);
+  check_cells(checked_multiply(restarts, restarts), clusters, clusters);
+  require<ShapeError>(points >= 1, "consensus: expected at least 1 point, found ", points);
+  const SharedCounts shared(ctx, partitions, restarts, points, clusters);
+  const std::size_t anchor = find_medoid(shared);
+  std::vector<std::int32_t> match;  // [restarts][clusters]
+  for (const std::vector<Index>& of_restart : match_clusters(shared, anchor)) {
+    for (const Index common : of_restart) match.push_back(static_cast<std::int32_t>(common));
+  }
+  Arena arena(ctx.device());
+  const auto device_match = arena.request<std::int32_t>("match", restarts * clusters);
+  const auto winner = arena.request<std::int32_t>("winner", points);
+  arena.reserve();
+  ctx.copy_to_device(device_match.data(), match.data(), match.size() * sizeof(std::int32_t));
+  kernels::vote(ctx, winner.data(), partitions, device_match.data(), restarts, clusters,
+                static_cast<Index>(anchor), points);
+  std::vector<std::int32_t> cluster_of(static_cast<std::size_t>(points));
+  ctx.copy_to_host(cluster_of.data(), winner.data(), cluster_of.size() * sizeof(std::int32_t));
+  return renumber({cluster_of.begin(), cluster_of.end()}, static_cast<std::size_t>(clusters));
+}
 
 std::vector<std::int32_t> consensus(std::span<const std::int32_t> partitions, Index restarts,
                                     Index clusters_in, Index clusters_out, ConsensusKind kind) {
@@ -441,8 +465,9 @@ std::vector<std::int32_t> consensus(std::span<const std::int32_t> partitions, In
                          "consensus by voting: expected as many clusters as the restarts have, ",
                          clusters_in, ", found ", clusters_out,
                          "; use average linkage for another number");
-    check_cells(checked_multiply(restarts, restarts), clusters_in, clusters_in);
-    return vote(checked);
+    Context ctx;
+    return consensus_by_voting(ctx, partitions.data(), restarts, static_cast<Index>(checked.points),
+                               clusters_in);
   }
   check_cells(clusters_out, restarts, clusters_in);
   return average_linkage(checked, static_cast<std::size_t>(clusters_out));
@@ -451,7 +476,9 @@ std::vector<std::int32_t> consensus(std::span<const std::int32_t> partitions, In
 Index medoid(std::span<const std::int32_t> partitions, Index restarts, Index clusters_in) {
   const Partitions checked = check_partitions(partitions, restarts, clusters_in);
   check_cells(checked_multiply(restarts, restarts), clusters_in, clusters_in);
-  return static_cast<Index>(find_medoid(SharedCounts(checked)));
+  Context ctx;
+  return static_cast<Index>(find_medoid(SharedCounts(
+      ctx, partitions.data(), restarts, static_cast<Index>(checked.points), clusters_in)));
 }
 
 }  // namespace ganmm

@@ -1,6 +1,7 @@
 // One partition out of many: what R restarts of a clustering agree on, found without labels.
 #pragma once
 
+#include "kernels/core/context.h"
 #include "kernels/core/shape.h"
 
 #include <cstdint>
@@ -55,6 +56,11 @@ inline constexpr Index kMaxConsensusCells = Index{1} << 27;
 std::vector<std::int32_t> consensus(std::span<const std::int32_t> partitions, Index restarts,
                                     Index clusters_in, Index clusters_out,
                                     ConsensusKind kind = ConsensusKind::average_linkage);
+
+// consensus(..., voting) of partitions in the memory of the context's device, where the passes over
+// the points run. Their labels are not checked. Throws ShapeError from 2^31 points on.
+std::vector<std::int32_t> consensus_by_voting(Context& ctx, const std::int32_t* partitions,
+                                              Index restarts, Index points, Index clusters);
 
 // The restart with the largest mean adjusted Rand index to all others; the first among equals.
 // Shapes, ranges and errors as for consensus.

@@ -1,5 +1,7 @@
 #include "ganmm/consensus.h"
 #include "ganmm/metrics.h"
+#include "tests/support/devices.h"
+#include "tests/support/guard_buffer.h"
 
 #include <doctest/doctest.h>
 
@@ -357,6 +359,27 @@ TEST_CASE("consensus: a tie between votes goes to the medoid's label") {
   const Labels labels =
       consensus_of({"00", "00", "01", "11", "11", "11"}, 2, 2, ConsensusKind::voting);
   CHECK(labels == Labels{0, 0, 0, 1, 1, 1});
+}
+
+GANMM_DEVICE_CASE("consensus: partitions in the memory of a device are voted on there") {
+  const Index points = 700, clusters = 5;
+  std::mt19937 engine(9);
+  for (const Index restarts : {1, 2, 6}) {
+    CAPTURE(restarts);
+    Labels partitions;  // the planted cluster under another name, or, for every third, any cluster
+    for (Index r = 0; r < restarts; ++r) {
+      for (Index p = 0; p < points; ++p) {
+        const auto any = static_cast<Index>(engine() % 5);
+        partitions.push_back(static_cast<std::int32_t>((engine() % 3 == 0 ? any : p + r) % 5));
+      }
+    }
+    const test::GuardBuffer<std::int32_t> buffer(ctx, partitions);
+    const Labels voted = consensus_by_voting(ctx, buffer.data(), restarts, points, clusters);
+    CHECK(voted == consensus(partitions, restarts, clusters, clusters, ConsensusKind::voting));
+    CHECK(static_cast<Index>(voted.size()) == points);
+  }
+  CHECK_THROWS_AS(consensus_by_voting(ctx, nullptr, 1, 0, clusters), ShapeError);
+  CHECK_THROWS_AS(consensus_by_voting(ctx, nullptr, 0, points, clusters), ConfigError);
 }
 
 TEST_CASE("consensus: the medoid is the restart that agrees most with the others") {
