@@ -39,8 +39,28 @@ struct SharedMatrix {
   int stride;  // a multiple of 4
 };
 
+// How many columns, with what a division by the number of column tiles takes (quotient).
+struct Width {
+  int count;
+  float share[5];  // of 1 / ceil(count / w) for tiles of w = 1, 2 and 4 columns
+};
+inline Width width_of(int count) {
+  Width width{count, {}};
+  for (const int w : {1, 2, 4}) {
+    width.share[w] = 1.0f / static_cast<float>((count + w - 1) / w);
+  }
+  return width;
+}
+
+// i / d for 0 <= i < 2^21, given 1 / d: the nearest quotient of a half is at least 1 / (2 d) away,
+// four times as far as the roundings reach. A division of integers takes ten times as long.
+GANMM_DEVICE int quotient(int i, float share) {
+  return static_cast<int>((static_cast<float>(i) + 0.5f) * share);
+}
+
 struct ProductShape {
-  int rows, cols;  // of the result
+  int rows;  // of the result
+  Width cols;
   int inner;
 };
 
@@ -62,26 +82,37 @@ GANMM_DEVICE int deal_out(Array<float, count>& sum, int part) {
   return first;
 }
 
-// Calls store(row, col, Pack<float, W>) once for every W neighbouring results that begin inside the
-// product, W as large as a thread's share of a tile allows; those beyond `cols` mean nothing.
+template <int W, int count>
+GANMM_DEVICE Pack<float, static_cast<unsigned>(W)> pack_of(const Array<float, count>& sum, int at) {
+  Pack<float, static_cast<unsigned>(W)> pack;
+  for (int w = 0; w < W; ++w) pack.value[w] = sum[at + w];
+  return pack;
+}
+
+// Calls prepare(col)(row, Pack<float, W>) once for every W neighbouring results that begin inside
+// the product, W as large as a thread's share of a tile allows; those beyond the last column mean
+// nothing. What depends on the column alone is left to prepare, which is called once per tile where
+// a share spans its columns.
 //
 // Along the inner axis nn and nt read whole packs: there the right matrix must be zero beyond
 // `inner` (nn: further rows, nt: further columns) and the left one finite. nn and tn read whole
 // tiles of columns, which may hold anything.
-template <Form form, int TM, int TN, int S, class Store>
-GANMM_DEVICE void block_product(ProductShape shape, SharedMatrix a, SharedMatrix b, Store store) {
+template <Form form, int TM, int TN, int S, class Prepare>
+GANMM_DEVICE void block_product(ProductShape shape, SharedMatrix a, SharedMatrix b,
+                                Prepare prepare) {
   constexpr int kResults = TM * TN, kKept = kResults / S;
   constexpr int W = form == Form::nt ? 1 : (kKept < TN ? kKept : TN);
   static_assert(form == Form::nt || TN % 4 == 0);
   static_assert(form != Form::tn || TM % 4 == 0);
   // Rows that a thread reads one by one lie row_tiles apart, so that neighbours read neighbours.
-  const int row_tiles = (shape.rows + TM - 1) / TM, col_tiles = (shape.cols + TN - 1) / TN;
+  const int row_tiles = (shape.rows + TM - 1) / TM, col_tiles = (shape.cols.count + TN - 1) / TN;
   const int tiles = row_tiles * col_tiles;
   const int last = (tiles * S + device::kWarpSize - 1) / device::kWarpSize * device::kWarpSize;
   // Whole warps take part, for the sake of the shuffles.
   for (int i = device::thread_index_x(); i < last; i += device::block_size_x()) {
     const int part = i % S, tile = i / S < tiles ? i / S : tiles - 1;
-    const int tile_row = tile / col_tiles, tile_col = tile - tile_row * col_tiles;
+    const int tile_row = quotient(tile, shape.cols.share[TN]),
+              tile_col = tile - tile_row * col_tiles;
     Array<float, kResults> sum = {};
     if constexpr (form == Form::tn) {
       const float* left = a.data + TM * tile_row;
@@ -105,12 +136,17 @@ GANMM_DEVICE void block_product(ProductShape shape, SharedMatrix a, SharedMatrix
       }
       if constexpr (form == Form::nn) {
         const float* right = b.data + TN * tile_col;
-        for (int k = 4 * part; k < shape.inner; k += 4 * S) {
+        for (int m = 0; m < TM; ++m) left[m] += 4 * part;
+        right += 4 * part * b.stride;
+        for (int k = 4 * part; k < shape.inner; k += 4 * S, right += 4 * (S - 1) * b.stride) {
           Array<Pack4, TM> x;
-          for (int m = 0; m < TM; ++m) x[m] = pack_at(left[m] + k);
-          for (int l = 0; l < 4; ++l) {
+          for (int m = 0; m < TM; ++m) {
+            x[m] = pack_at(left[m]);
+            left[m] += 4 * S;
+          }
+          for (int l = 0; l < 4; ++l, right += b.stride) {
             Array<Pack4, TN / 4> y;
-            for (int n = 0; n < TN / 4; ++n) y[n] = pack_at(right + (k + l) * b.stride + 4 * n);
+            for (int n = 0; n < TN / 4; ++n) y[n] = pack_at(right + 4 * n);
             for (int m = 0; m < TM; ++m) {
               for (int n = 0; n < TN; ++n) {
                 sum[m * TN + n] += x[m].value[l] * y[n / 4].value[n % 4];
@@ -122,7 +158,7 @@ GANMM_DEVICE void block_product(ProductShape shape, SharedMatrix a, SharedMatrix
         Array<const float*, TN> right;
         for (int n = 0; n < TN; ++n) {
           const int col = tile_col + n * col_tiles;
-          right[n] = b.data + (col < shape.cols ? col : shape.cols - 1) * b.stride;
+          right[n] = b.data + (col < shape.cols.count ? col : shape.cols.count - 1) * b.stride;
         }
         for (int k = 4 * part; k < shape.inner; k += 4 * S) {
           Array<Pack4, TM> x;
@@ -139,37 +175,57 @@ GANMM_DEVICE void block_product(ProductShape shape, SharedMatrix a, SharedMatrix
     }
     const int first = deal_out<kResults, S>(sum, part);
     if (i / S >= tiles) continue;
-    for (int kept = 0; kept < kKept; kept += W) {
-      const int m = (first + kept) / TN, n = (first + kept) % TN;
-      const int row = form == Form::tn ? TM * tile_row + m : tile_row + m * row_tiles;
-      const int col = form == Form::nt ? tile_col + n * col_tiles : TN * tile_col + n;
-      if (row >= shape.rows || col >= shape.cols) continue;
-      Pack<float, static_cast<unsigned>(W)> results;
-      for (int w = 0; w < W; ++w) results.value[w] = sum[kept + w];
-      store(row, col, results);
+    if constexpr (W == TN) {
+      const auto keep = prepare(TN * tile_col);
+      for (int kept = 0; kept < kKept; kept += W) {
+        const int m = (first + kept) / TN;
+        const int row = form == Form::tn ? TM * tile_row + m : tile_row + m * row_tiles;
+        if (row < shape.rows) keep(row, pack_of<W, kResults>(sum, kept));
+      }
+    } else {
+      for (int kept = 0; kept < kKept; kept += W) {
+        const int m = (first + kept) / TN, n = (first + kept) % TN;
+        const int row = form == Form::tn ? TM * tile_row + m : tile_row + m * row_tiles;
+        const int col = form == Form::nt ? tile_col + n * col_tiles : TN * tile_col + n;
+        if (row < shape.rows && col < shape.cols.count)
+          prepare(col)(row, pack_of<W, kResults>(sum, kept));
+      }
     }
   }
 }
 
+// Calls done(pack, i, sum over rows of term(pack, row)[i]) once for each of `count` sums of every
+// pack, a warp for each pack. Neighbouring threads read neighbouring rows.
+template <int count, class Term, class Done>
+GANMM_DEVICE void block_pack_sums(int packs, int rows, Term term, Done done) {
+  const int lane = device::thread_index_x() % device::kWarpSize;
+  const int warps = device::block_size_x() / device::kWarpSize;
+  // From the last warp on: a product in the same phase begins with the first.
+  for (int pack = warps - 1 - device::thread_index_x() / device::kWarpSize; pack < packs;
+       pack += warps) {
+    Array<float, count> sum = {};
+    for (int row = lane; row < rows; row += device::kWarpSize) term(sum, pack, row);
+    const int which = deal_out<count, count>(sum, lane);
+    for (int mask = count; mask < device::kWarpSize; mask *= 2) {
+      sum[0] += device::shuffle_xor(sum[0], mask);
+    }
+    if (lane < count) done(pack, which, sum[0]);
+  }
+}
+
 // Calls done(i, sum over j in [0, terms) of term(i, j)) once for every i in [0, sums): eight
-// threads of a warp share a sum.
-//   neighbours_add: neighbouring threads read neighbouring j (else neighbouring i).
-template <bool neighbours_add, class Term, class Done>
+// neighbouring threads share a sum and read neighbouring j.
+template <class Term, class Done>
 GANMM_DEVICE void block_sums(int sums, int terms, Term term, Done done) {
-  constexpr int kParts = 8, kSums = device::kWarpSize / kParts;  // of a warp
-  const int last = (sums + kSums - 1) / kSums * device::kWarpSize;
+  constexpr int kParts = 8;
+  const int last = (sums * kParts + device::kWarpSize - 1) / device::kWarpSize * device::kWarpSize;
   for (int i = device::thread_index_x(); i < last; i += device::block_size_x()) {
-    const int lane = i % device::kWarpSize;
-    const int part = neighbours_add ? lane % kParts : lane / kSums;
-    const int which =
-        i / device::kWarpSize * kSums + (neighbours_add ? lane / kParts : lane % kSums);
+    const int part = i % kParts, which = i / kParts;
     float sum = 0;
     if (which < sums) {
       for (int j = part; j < terms; j += kParts) sum += term(which, j);
     }
-    for (int mask = 1; mask < kParts; mask *= 2) {
-      sum += device::shuffle_xor(sum, neighbours_add ? mask : mask * kSums);
-    }
+    for (int mask = 1; mask < kParts; mask *= 2) sum += device::shuffle_xor(sum, mask);
     if (part == 0 && which < sums) done(which, sum);
   }
 }

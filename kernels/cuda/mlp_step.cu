@@ -58,7 +58,7 @@ struct Update {
 };
 
 struct Net {
-  int in, hidden, out;
+  Width in, hidden, out;
   float slope;  // of the hidden activation below zero; 1 above
   Matrix tensor[kTensors];
   Index offset[kTensors];  // of the call's first group in the slabs
@@ -76,7 +76,8 @@ struct Layout {
   int real, fake, alpha, joined, work, rows, scores, rates;
   int floats;
   int item_stride, noise_stride, generator_stride, critic_stride;
-  int chunk;  // rows of samples that are made at once
+  Width item_packs;  // packs in an item's stride
+  int chunk;         // rows of samples that are made at once
 };
 
 struct Step {
@@ -117,7 +118,7 @@ template <bool resident>
 struct Weights {
   const Net& net;
   float* shared;
-  float *state1, *state2;  // resident: as `shared`; else the slabs at this group
+  float *state1, *state2;  // resident: as `shared`; else the slabs
   Index group;
 
   GANMM_DEVICE float* tensor(int t) const { return shared + net.tensor[t].at; }
@@ -127,7 +128,7 @@ struct Weights {
     const Matrix& m = net.tensor[t];
     const int place = m.at + row * m.stride + col;
     const Index state =
-        resident ? Index{place} : net.offset[t] + group * m.rows * m.cols + row * m.cols + col;
+        resident ? Index{place} : net.offset[t] + (group * m.rows + row) * m.cols + col;
     const Update& s = net.update;
     float next = shared[place];
     if (s.kind == OptimizerKind::adam) {
@@ -145,13 +146,15 @@ struct Weights {
     next = next > s.limit ? s.limit : next;
     shared[place] = next;
   }
-
-  template <unsigned W>
-  GANMM_DEVICE void update(int t, int row, int col, const Pack<float, W>& g,
-                           const Rates& rates) const {
-    for (int w = 0; w < static_cast<int>(W); ++w) {
-      if (col + w < net.tensor[t].cols) update(t, row, col + w, g.value[w], rates);
-    }
+  // What block_product does with the gradients of a weight.
+  GANMM_DEVICE auto updates(int t, Rates rates) const {
+    return [=, this](int col) {
+      return [=, this](int row, const auto& g) {
+        for (int w = 0; w < static_cast<int>(sizeof(g) / sizeof(float)); ++w) {
+          if (col + w < net.tensor[t].cols) update(t, row, col + w, g.value[w], rates);
+        }
+      };
+    };
   }
 
   // Calls move(place in shared memory, place in a slab) for every parameter of this group.
@@ -166,32 +169,30 @@ struct Weights {
       }
     }
   }
-  GANMM_DEVICE void load(bool two_moments) const {
+  GANMM_DEVICE void load() const {
     for_each([&](int place, Index i) {
       shared[place] = net.value[i];
-      if (resident) {
-        state1[place] = net.state1[i];
-        if (two_moments) state2[place] = net.state2[i];
-      }
+      if (!resident) return;
+      state1[place] = net.state1[i];
+      if (net.update.kind == OptimizerKind::adam) state2[place] = net.state2[i];
     });
   }
-  GANMM_DEVICE void save(bool two_moments) const {
+  GANMM_DEVICE void save() const {
     for_each([&](int place, Index i) {
       net.value[i] = shared[place];
       if (net.rounded != nullptr) net.rounded[i] = static_cast<BFloat16>(shared[place]);
-      if (resident) {
-        net.state1[i] = state1[place];
-        if (two_moments) net.state2[i] = state2[place];
-      }
+      if (!resident) return;
+      net.state1[i] = state1[place];
+      if (net.update.kind == OptimizerKind::adam) net.state2[i] = state2[place];
     });
   }
 };
 
-// Normals of rows [first, first + rows) of a stream of rows of `cols`.
-GANMM_DEVICE void draw_normals(float* z, int stride, int first, int rows, int cols,
+// Normals of rows [first, first + rows) of a stream of rows.
+GANMM_DEVICE void draw_normals(float* z, int stride, int first, int rows, const Width& width,
                                std::uint64_t seed, Purpose purpose, std::uint32_t group,
                                std::uint32_t step) {
-  const int begin = first * cols, count = rows * cols;
+  const int cols = width.count, begin = first * cols, count = rows * cols;
   for (int quad = begin / 4 + thread_index_x(); 4 * quad < begin + count; quad += block_size_x()) {
     const Philox words = philox(seed, static_cast<std::uint32_t>(quad), group, step,
                                 static_cast<std::uint32_t>(purpose));
@@ -199,7 +200,7 @@ GANMM_DEVICE void draw_normals(float* z, int stride, int first, int rows, int co
     const NormalPair high = box_muller(words.word[2], words.word[3]);
     const Pack4 four{{low.first, low.second, high.first, high.second}};
     const int i = 4 * quad - begin;  // may begin before the rows and end after them
-    int row = i > 0 ? i / cols : 0, col = i - row * cols;
+    int row = i > 0 ? quotient(i, width.share[1]) : 0, col = i - row * cols;
     if (col % 4 == 0 && col >= 0 && col + 4 <= cols) {
       pack_at(z + row * stride + col) = four;
       continue;
@@ -218,54 +219,82 @@ GANMM_DEVICE void draw_normals(float* z, int stride, int first, int rows, int co
 GANMM_DEVICE float slope_times(const Net& net, float y, float d) {
   return y > 0.0f ? d : net.slope * d;
 }
-
-// y = phi(x W + b), a hidden layer.
-template <int TM, int S, class Hidden>
-GANMM_DEVICE void hidden_layer(const Net& net, const float* shared, int rows, SharedMatrix x,
-                               Hidden hidden) {
-  const Matrix& w = net.tensor[kWeight];
-  const float* bias = shared + net.tensor[kBias].at;
-  block_product<Form::nn, TM, 4, S>({rows, w.cols, w.rows}, x, {shared + w.at, w.stride},
-                                    [&](int row, int col, const Pack4& z) {
-                                      Pack4 y;
-                                      for (int n = 0; n < 4; ++n) {
-                                        const float sum = z.value[n] + bias[col + n];
-                                        y.value[n] = slope_times(net, sum, sum);
-                                      }
-                                      hidden(row, col, y);
-                                    });
+// phi'(y) factor d, four at a time.
+GANMM_DEVICE Pack4 slopes_times(const Net& net, const Pack4& y, float factor, const Pack4& d) {
+  Pack4 result;
+  for (int n = 0; n < 4; ++n) {
+    result.value[n] = slope_times(net, y.value[n], factor * d.value[n]);
+  }
+  return result;
 }
 
-// x = h W + b, the generator's samples.
+// What block_product does with results that are only stored.
+GANMM_DEVICE auto packs_to(float* matrix, int stride) {
+  return [=](int col) {
+    return [=](int row, const Pack4& pack) { pack_at(matrix + row * stride + col) = pack; };
+  };
+}
+GANMM_DEVICE auto numbers_to(float* matrix, int stride) {
+  return [=](int col) {
+    return [=](int row, const Pack<float, 1>& number) {
+      matrix[row * stride + col] = number.value[0];
+    };
+  };
+}
+
+// The hidden layer y = phi(x W + b): calls prepare(col)(row, y of four columns).
+template <int TM, int S, class Prepare>
+GANMM_DEVICE void hidden_layer(const Net& net, const float* shared, int rows, SharedMatrix x,
+                               Prepare prepare) {
+  const Matrix& w = net.tensor[kWeight];
+  const float* const bias = shared + net.tensor[kBias].at;
+  block_product<Form::nn, TM, 4, S>(
+      {rows, net.hidden, w.rows}, x, {shared + w.at, w.stride}, [&](int col) {
+        return [&net, b = pack_at(bias + col), keep = prepare(col)](int row, const Pack4& z) {
+          Pack4 y;
+          for (int n = 0; n < 4; ++n) {
+            const float sum = z.value[n] + b.value[n];
+            y.value[n] = slope_times(net, sum, sum);
+          }
+          keep(row, y);
+        };
+      });
+}
+
+// The generator's samples x = h W + b.
 GANMM_DEVICE void output_layer(const Net& net, const float* shared, int rows, SharedMatrix h,
                                float* x, int stride) {
   const Matrix& w = net.tensor[kOutWeight];
-  const float* bias = shared + net.tensor[kOutBias].at;
-  block_product<Form::nn, 4, 4, 4>({rows, w.cols, w.rows}, h, {shared + w.at, w.stride},
-                                   [&](int row, int col, const Pack4& z) {
-                                     Pack4& y = pack_at(x + row * stride + col);
-                                     for (int n = 0; n < 4; ++n) {
-                                       y.value[n] = z.value[n] + bias[col + n];
-                                     }
+  const float* const bias = shared + net.tensor[kOutBias].at;
+  block_product<Form::nn, 4, 4, 4>({rows, net.out, w.rows}, h, {shared + w.at, w.stride},
+                                   [&](int col) {
+                                     return [=, b = pack_at(bias + col)](int row, const Pack4& z) {
+                                       Pack4 y;
+                                       for (int n = 0; n < 4; ++n) {
+                                         y.value[n] = z.value[n] + b.value[n];
+                                       }
+                                       pack_at(x + row * stride + col) = y;
+                                     };
                                    });
 }
 
-// The mean of count scores a w + b, by the first warp; `scores` has room for them.
-template <class Mean>
-GANMM_DEVICE void mean_of(const float* values, int count, Mean mean) {
+// Calls done(mean of `values`), by the first warp.
+template <class Done>
+GANMM_DEVICE void mean_of(const float* values, int count, Done done) {
   if (thread_index_x() >= device::kWarpSize) return;
   float sum = 0;
   for (int i = thread_index_x(); i < count; i += device::kWarpSize) sum += values[i];
   for (int mask = 1; mask < device::kWarpSize; mask *= 2) sum += device::shuffle_xor(sum, mask);
-  if (thread_index_x() == 0) mean(sum / static_cast<float>(count));
+  if (thread_index_x() == 0) done(sum / static_cast<float>(count));
 }
 
+// The critic's scores of rows with the hidden activations a.
 GANMM_DEVICE void score_rows(const Net& critic, const float* shared, int rows, const float* a,
                              int stride, float* scores) {
-  const float* weight = shared + critic.tensor[kOutWeight].at;
+  const float* const weight = shared + critic.tensor[kOutWeight].at;
   const float bias = shared[critic.tensor[kOutBias].at];
-  block_sums<true>(
-      rows, critic.hidden, [&](int row, int j) { return a[row * stride + j] * weight[j]; },
+  block_sums(
+      rows, critic.hidden.count, [&](int row, int j) { return a[row * stride + j] * weight[j]; },
       [&](int row, float sum) { scores[row] = sum + bias; });
 }
 
@@ -282,23 +311,24 @@ struct Gan {
   }
   GANMM_DEVICE SharedMatrix items(int row) const { return {joined(row), s.at.item_stride}; }
   GANMM_DEVICE float* scores() const { return shared + s.at.scores; }
-  GANMM_DEVICE Rates rates(int which) const {
-    return {shared[s.at.rates + 2 * which], shared[s.at.rates + 2 * which + 1]};
-  }
-  // By the last thread, which has the least to do.
-  GANMM_DEVICE void set_rates(int which, const Net& net, int step) const {
+
+  // By the last thread, which has the least to do. which: 0 generator, 1 critic.
+  GANMM_DEVICE void set_rates(int which, const Net& net, int update) const {
     if (thread_index_x() != block_size_x() - 1) return;
-    const Rates now = rates_of(net.update, step);
+    const Rates now = rates_of(net.update, update);
     shared[s.at.rates + 2 * which] = now.rate;
     shared[s.at.rates + 2 * which + 1] = now.root_scale;
+  }
+  GANMM_DEVICE Rates rates(int which) const {
+    return {shared[s.at.rates + 2 * which], shared[s.at.rates + 2 * which + 1]};
   }
 
   // Real rows and interpolation weights of all critic steps.
   GANMM_DEVICE void fetch(int step) const {
-    const int cols = s.critic.in, rows = s.critic_steps * s.batch;
+    const int cols = s.critic.in.count, rows = s.critic_steps * s.batch;
     const std::int32_t* row = s.row + step * s.row_step_stride + group * s.row_group_stride;
     for (int i = thread_index_x(); i < rows * cols; i += block_size_x()) {
-      const int b = i / cols, col = i - b * cols;
+      const int b = quotient(i, s.critic.in.share[1]), col = i - b * cols;
       shared[s.at.real + b * s.at.item_stride + col] = at(s.data, 0, row[b], col);
     }
     if (!s.with_penalty) return;
@@ -310,9 +340,7 @@ struct Gan {
                                     static_cast<std::uint32_t>(c);
       const Philox words = philox(s.key.seed, static_cast<std::uint32_t>(quad), drawing_group,
                                   counter, static_cast<std::uint32_t>(Purpose::interpolation));
-      for (int n = 0; n < 4; ++n) {
-        shared[s.at.alpha + (c * quads + quad) * 4 + n] = uniform01(words.word[n]);
-      }
+      for (int n = 0; n < 4; ++n) shared[s.at.alpha + 4 * i + n] = uniform01(words.word[n]);
     }
   }
 
@@ -321,117 +349,116 @@ struct Gan {
                  drawing_group, first_step + static_cast<std::uint32_t>(step));
   }
 
-  GANMM_DEVICE void generator_step(int step, int updates) const {
+  GANMM_DEVICE void generator_step(int step, int update) const {
     const int batch = s.batch;
+    const int noise_stride = s.at.noise_stride, item_stride = s.at.item_stride;
+    const int stride = s.at.generator_stride, critic_stride = s.at.critic_stride;
     const Net &g = s.generator, &c = s.critic;
     float* const z = shared + s.at.work;
-    float* const h = z + batch * s.at.noise_stride;
-    float* const a = h + batch * s.at.generator_stride;
-    float* const u = a + batch * s.at.critic_stride;  // of the critic; then of the generator
+    float* const h = z + batch * noise_stride;
+    float* const a = h + batch * stride;
+    float* const u = a + batch * critic_stride;  // of the critic; then of the generator
     const bool scored = step + 1 == s.steps && s.losses.generated != nullptr;
 
     draw(z, 0, batch, Purpose::generator_noise, step);
     fetch(step);
-    set_rates(0, g, updates + 1);
+    set_rates(0, g, update);
     sync_threads();
 
-    hidden_layer<4, 2>(g, generator.shared, batch, {z, s.at.noise_stride},
-                       [&](int row, int col, const Pack4& y) {
-                         pack_at(h + row * s.at.generator_stride + col) = y;
-                       });
+    hidden_layer<4, 2>(g, shared, batch, {z, noise_stride}, packs_to(h, stride));
     sync_threads();
 
-    output_layer(g, generator.shared, batch, {h, s.at.generator_stride}, joined(0),
-                 s.at.item_stride);
+    output_layer(g, shared, batch, {h, stride}, joined(0), item_stride);
     sync_threads();
 
     const float seed = -1.0f / static_cast<float>(batch);
-    const float* weight = critic.tensor(kOutWeight);
-    hidden_layer<5, 1>(c, critic.shared, batch, items(0), [&](int row, int col, const Pack4& y) {
-      Pack4 signal;
-      for (int n = 0; n < 4; ++n) {
-        signal.value[n] = slope_times(c, y.value[n], seed * weight[col + n]);
-      }
-      pack_at(u + row * s.at.critic_stride + col) = signal;
-      if (scored) pack_at(a + row * s.at.critic_stride + col) = y;
+    const float* const weight = critic.tensor(kOutWeight);
+    hidden_layer<5, 1>(c, shared, batch, items(0), [&](int col) {
+      return [&, col, w = pack_at(weight + col)](int row, const Pack4& y) {
+        const int place = row * critic_stride + col;
+        pack_at(u + place) = slopes_times(c, y, seed, w);
+        if (scored) pack_at(a + place) = y;
+      };
     });
     sync_threads();
 
-    if (scored) score_rows(c, critic.shared, batch, a, s.at.critic_stride, scores());
+    if (scored) score_rows(c, shared, batch, a, critic_stride, scores());
     float* const d_x = joined(batch);
-    block_product<Form::nt, 2, 2, 4>({batch, c.in, c.hidden}, {u, s.at.critic_stride},
-                                     critic.matrix(kWeight),
-                                     [&](int row, int col, const Pack<float, 1>& d) {
-                                       d_x[row * s.at.item_stride + col] = d.value[0];
-                                     });
+    block_product<Form::nt, 2, 2, 4>({batch, c.in, c.hidden.count}, {u, critic_stride},
+                                     critic.matrix(kWeight), numbers_to(d_x, item_stride));
     sync_threads();
 
     if (scored) {
       mean_of(scores(), batch, [&](float mean) { s.losses.generated[group] = mean; });
     }
     float* const d_h = u;
-    block_product<Form::nt, 2, 4, 1>({batch, g.hidden, g.out}, {d_x, s.at.item_stride},
-                                     generator.matrix(kOutWeight),
-                                     [&](int row, int col, const Pack<float, 1>& d) {
-                                       const int place = row * s.at.generator_stride + col;
-                                       d_h[place] = slope_times(g, h[place], d.value[0]);
+    block_product<Form::nt, 2, 4, 1>({batch, g.hidden, g.out.count}, {d_x, item_stride},
+                                     generator.matrix(kOutWeight), [&](int col) {
+                                       return [&, col](int row, const Pack<float, 1>& d) {
+                                         const int place = row * stride + col;
+                                         d_h[place] = slope_times(g, h[place], d.value[0]);
+                                       };
                                      });
     sync_threads();
 
     const Rates now = rates(0);
-    block_product<Form::tn, 4, 4, 2>(
-        {g.in, g.hidden, batch}, {z, s.at.noise_stride}, {d_h, s.at.generator_stride},
-        [&](int row, int col, const auto& d) { generator.update(kWeight, row, col, d, now); });
-    block_product<Form::tn, 4, 4, 8>(
-        {g.hidden, g.out, batch}, {h, s.at.generator_stride}, {d_x, s.at.item_stride},
-        [&](int row, int col, const auto& d) { generator.update(kOutWeight, row, col, d, now); });
-    block_sums<false>(
-        g.hidden, batch, [&](int col, int b) { return d_h[b * s.at.generator_stride + col]; },
-        [&](int col, float d) { generator.update(kBias, 0, col, d, now); });
-    block_sums<false>(
-        g.out, batch, [&](int col, int b) { return d_x[b * s.at.item_stride + col]; },
-        [&](int col, float d) { generator.update(kOutBias, 0, col, d, now); });
+    block_product<Form::tn, 4, 4, 2>({g.in.count, g.hidden, batch}, {z, noise_stride},
+                                     {d_h, stride}, generator.updates(kWeight, now));
+    block_product<Form::tn, 4, 4, 8>({g.hidden.count, g.out, batch}, {h, stride},
+                                     {d_x, item_stride}, generator.updates(kOutWeight, now));
+    const auto update_bias = [&](int t, const float* d, int d_stride) {
+      block_pack_sums<4>((g.tensor[t].cols + 3) / 4, batch,
+                         [=](Array<float, 4>& sum, int pack, int row) {
+                           const Pack4 more = pack_at(d + row * d_stride + 4 * pack);
+                           for (int n = 0; n < 4; ++n) sum[n] += more.value[n];
+                         },
+                         [&](int pack, int i, float sum) {
+                           const int col = 4 * pack + i;
+                           if (col < g.tensor[t].cols) generator.update(t, 0, col, sum, now);
+                         });
+    };
+    update_bias(kBias, d_h, stride);
+    update_bias(kOutBias, d_x, item_stride);
     sync_threads();
   }
 
   // The generator stands still during the critic steps: all their samples, a chunk at a time.
   GANMM_DEVICE void make_samples(int step) const {
-    const int rows = s.critic_steps * s.batch;
+    const int rows = s.critic_steps * s.batch, chunk = s.at.chunk;
     float* const z = shared + s.at.work;
-    float* const h = z + s.at.chunk * s.at.noise_stride;
-    for (int first = 0; first < rows; first += s.at.chunk) {
-      const int count = rows - first < s.at.chunk ? rows - first : s.at.chunk;
+    float* const h = z + chunk * s.at.noise_stride;
+    for (int first = 0; first < rows; first += chunk) {
+      const int count = rows - first < chunk ? rows - first : chunk;
       draw(z, first, count, Purpose::noise, step);
       sync_threads();
-      hidden_layer<4, 1>(s.generator, generator.shared, count, {z, s.at.noise_stride},
-                         [&](int row, int col, const Pack4& y) {
-                           pack_at(h + row * s.at.generator_stride + col) = y;
-                         });
+      hidden_layer<4, 1>(s.generator, shared, count, {z, s.at.noise_stride},
+                         packs_to(h, s.at.generator_stride));
       sync_threads();
-      output_layer(s.generator, generator.shared, count, {h, s.at.generator_stride},
+      output_layer(s.generator, shared, count, {h, s.at.generator_stride},
                    shared + s.at.fake + first * s.at.item_stride, s.at.item_stride);
       sync_threads();
     }
   }
 
   GANMM_DEVICE void join(int c) const {
-    const int batch = s.batch, packs = s.at.item_stride / 4;
-    const float* real = shared + s.at.real + c * batch * s.at.item_stride;
-    const float* fake = shared + s.at.fake + c * batch * s.at.item_stride;
-    const float* alpha = shared + s.at.alpha + c * ((batch + 3) / 4 * 4);
+    const int batch = s.batch, packs = s.at.item_packs.count;
+    const float* const real = shared + s.at.real + c * batch * s.at.item_stride;
+    const float* const fake = shared + s.at.fake + c * batch * s.at.item_stride;
+    const float* const alpha = shared + s.at.alpha + c * ((batch + 3) / 4 * 4);
     for (int i = thread_index_x(); i < batch * packs; i += block_size_x()) {
       const Pack4 x = pack_at(real + 4 * i), y = pack_at(fake + 4 * i);
       pack_at(joined(0) + 4 * i) = x;
       pack_at(joined(batch) + 4 * i) = y;
       if (s.with_penalty) {
-        const float share = alpha[i / packs], rest = 1.0f - share;
+        const float share = alpha[quotient(i, s.at.item_packs.share[1])], rest = 1.0f - share;
         Pack4 between;
         for (int n = 0; n < 4; ++n) between.value[n] = share * x.value[n] + rest * y.value[n];
         pack_at(joined(2 * batch) + 4 * i) = between;
       }
     }
   }
-  GANMM_DEVICE void critic_step(int step, int c, int updates) const {
+
+  GANMM_DEVICE void critic_step(int step, int c, int update) const {
     const int batch = s.batch, stride = s.at.critic_stride;
     const int rows = s.with_penalty ? 3 * batch : 2 * batch;
     const Net& net = s.critic;
@@ -440,24 +467,25 @@ struct Gan {
     const bool last = step + 1 == s.steps && c + 1 == s.critic_steps;
 
     join(c);
-    set_rates(1, net, updates + 1);
+    set_rates(1, net, update);
     sync_threads();
 
     const float share = 1.0f / static_cast<float>(batch);
-    const float* weight = critic.tensor(kOutWeight);
-    hidden_layer<5, 1>(net, critic.shared, rows, items(0), [&](int row, int col, const Pack4& y) {
-      const float seed = row < batch ? -share : row < 2 * batch ? share : 1.0f;
-      Pack4 signal;
-      for (int n = 0; n < 4; ++n) {
-        signal.value[n] = slope_times(net, y.value[n], seed * weight[col + n]);
-      }
-      pack_at(a + row * stride + col) = y;
-      pack_at(u + row * stride + col) = signal;
+    const auto seed_of = [=](int row) {
+      return row < batch ? -share : row < 2 * batch ? share : 1.0f;
+    };
+    const float* const weight = critic.tensor(kOutWeight);
+    hidden_layer<5, 1>(net, shared, rows, items(0), [&](int col) {
+      return [&, col, w = pack_at(weight + col)](int row, const Pack4& y) {
+        const int place = row * stride + col;
+        pack_at(a + place) = y;
+        pack_at(u + place) = slopes_times(net, y, seed_of(row), w);
+      };
     });
     sync_threads();
 
     if (last) {
-      score_rows(net, critic.shared, 2 * batch, a, stride, scores());
+      score_rows(net, shared, 2 * batch, a, stride, scores());
       sync_threads();
       if (s.losses.real != nullptr) {
         mean_of(scores(), batch, [&](float mean) { s.losses.real[group] = mean; });
@@ -471,32 +499,28 @@ struct Gan {
       float* const g = joined(2 * batch);
       float* const a_x = a + 2 * batch * stride;
       float* const u_x = u + 2 * batch * stride;
-      block_product<Form::nt, 2, 2, 4>({batch, net.in, net.hidden}, {u_x, stride},
-                                       critic.matrix(kWeight),
-                                       [&](int row, int col, const Pack<float, 1>& d) {
-                                         g[row * s.at.item_stride + col] = d.value[0];
-                                       });
+      block_product<Form::nt, 2, 2, 4>({batch, net.in, net.hidden.count}, {u_x, stride},
+                                       critic.matrix(kWeight), numbers_to(g, s.at.item_stride));
       sync_threads();
 
       const float scale = 2.0f * s.penalty * share;
       block_product<Form::nn, 2, 4, 1>(
-          {batch, net.hidden, net.in}, {g, s.at.item_stride}, critic.matrix(kWeight),
-          [&](int row, int col, const Pack4& t) {
-            float square = 0;
-            for (int i = 0; i < net.in; ++i) {
-              square += g[row * s.at.item_stride + i] * g[row * s.at.item_stride + i];
-            }
-            const float norm = std::sqrt(square);
-            const float factor = norm <= kNormFloor ? 0.0f : scale * (1.0f - 1.0f / norm);
-            Pack4& active = pack_at(a_x + row * stride + col);
-            Pack4& signal = pack_at(u_x + row * stride + col);
-            for (int n = 0; n < 4; ++n) {
-              active.value[n] = slope_times(net, active.value[n], factor * t.value[n]);
-              signal.value[n] *= factor;
-            }
-            if (last && col == 0) {
-              scores()[row] = s.penalty * (norm - 1.0f) * (norm - 1.0f);
-            }
+          {batch, net.hidden, net.in.count}, {g, s.at.item_stride}, critic.matrix(kWeight),
+          [&](int col) {
+            return [&, col](int row, const Pack4& t) {
+              float square = 0;
+              for (int i = 0; i < net.in.count; i += 4) {  // the padding is zero
+                const Pack4 part = pack_at(g + row * s.at.item_stride + i);
+                for (int n = 0; n < 4; ++n) square += part.value[n] * part.value[n];
+              }
+              const float norm = std::sqrt(square);
+              const float factor = norm <= kNormFloor ? 0.0f : scale * (1.0f - 1.0f / norm);
+              const int place = row * stride + col;
+              pack_at(a_x + place) = slopes_times(net, pack_at(a_x + place), factor, t);
+              Pack4& signal = pack_at(u_x + place);
+              for (int n = 0; n < 4; ++n) signal.value[n] *= factor;
+              if (last && col == 0) scores()[row] = s.penalty * (norm - 1.0f) * (norm - 1.0f);
+            };
           });
       sync_threads();
 
@@ -506,19 +530,24 @@ struct Gan {
     }
 
     const Rates now = rates(1);
-    block_product<Form::tn, 4, 4, 8>(
-        {net.in, net.hidden, rows}, items(0), {u, stride},
-        [&](int row, int col, const auto& d) { critic.update(kWeight, row, col, d, now); });
-    block_sums<false>(
-        net.hidden, 2 * batch, [&](int col, int b) { return u[b * stride + col]; },
-        [&](int col, float d) { critic.update(kBias, 0, col, d, now); });
-    block_sums<false>(
-        net.hidden, rows,
-        [&](int col, int b) {
-          const float seed = b < batch ? -share : b < 2 * batch ? share : 1.0f;
-          return seed * a[b * stride + col];
-        },
-        [&](int col, float d) { critic.update(kOutWeight, col, 0, d, now); });
+    block_product<Form::tn, 4, 4, 8>({net.in.count, net.hidden, rows}, items(0), {u, stride},
+                                     critic.updates(kWeight, now));
+    block_pack_sums<8>((net.hidden.count + 3) / 4, rows,
+                       [&](Array<float, 8>& sum, int pack, int row) {
+                         const int place = row * stride + 4 * pack;
+                         const Pack4 active = pack_at(a + place);
+                         for (int n = 0; n < 4; ++n) sum[n] += seed_of(row) * active.value[n];
+                         if (row >= 2 * batch) return;
+                         const Pack4 signal = pack_at(u + place);
+                         for (int n = 0; n < 4; ++n) sum[4 + n] += signal.value[n];
+                       },
+                       [&](int pack, int i, float sum) {
+                         const bool out = i < 4;
+                         const int col = 4 * pack + i % 4;
+                         if (col >= net.hidden.count) return;
+                         critic.update(out ? kOutWeight : kBias, out ? col : 0, out ? 0 : col, sum,
+                                       now);
+                       });
     if (thread_index_x() == block_size_x() - 1) critic.update(kOutBias, 0, 0, 0.0f, now);
     sync_threads();
   }
@@ -544,18 +573,18 @@ mlp_step_kernel(Step s) {
   for (int i = thread_index_x(); i < s.at.floats; i += block_size_x()) shared[i] = 0;
   const int generator_updates = s.generator.step[group], critic_updates = s.critic.step[group];
   sync_threads();
-  gan.generator.load(s.generator.update.kind == OptimizerKind::adam);
-  gan.critic.load(s.critic.update.kind == OptimizerKind::adam);
+  gan.generator.load();
+  gan.critic.load();
   sync_threads();
   for (int step = 0; step < s.steps; ++step) {
-    gan.generator_step(step, generator_updates + step);
+    gan.generator_step(step, generator_updates + step + 1);
     gan.make_samples(step);
     for (int c = 0; c < s.critic_steps; ++c) {
-      gan.critic_step(step, c, critic_updates + step * s.critic_steps + c);
+      gan.critic_step(step, c, critic_updates + step * s.critic_steps + c + 1);
     }
   }
-  gan.generator.save(s.generator.update.kind == OptimizerKind::adam);
-  gan.critic.save(s.critic.update.kind == OptimizerKind::adam);
+  gan.generator.save();
+  gan.critic.save();
   if (thread_index_x() == 0) {
     s.generator.step[group] = generator_updates + s.steps;
     s.critic.step[group] = critic_updates + s.steps * s.critic_steps;
@@ -566,9 +595,11 @@ mlp_step_kernel(Step s) {
 //   scores: its output weights, a column, are kept as a row.
 Net plan_net(const Mlp& mlp, const OptimizerSettings& optimizer, bool scores, int& parameters) {
   Net net{};
-  net.in = static_cast<int>(mlp.input);
-  net.hidden = static_cast<int>(mlp.width[0]);
-  net.out = static_cast<int>(mlp.output());
+  const auto in = static_cast<int>(mlp.input), hidden = static_cast<int>(mlp.width[0]);
+  const auto out = static_cast<int>(mlp.output());
+  net.in = width_of(in);
+  net.hidden = width_of(hidden);
+  net.out = width_of(out);
   const Activation& activation = mlp.activation[0];
   if (activation.identity()) {
     net.slope = 1;
@@ -579,15 +610,15 @@ Net plan_net(const Mlp& mlp, const OptimizerSettings& optimizer, bool scores, in
     net.tensor[t] = {rows, cols, stride, parameters};
     parameters += floats;
   };
-  const int stride = shared_stride(net.hidden), out_stride = shared_stride(net.out);
-  place(kWeight, net.in, net.hidden, stride, whole_packs(net.in) * stride);
-  place(kBias, 1, net.hidden, stride, stride);
+  const int stride = shared_stride(hidden), out_stride = shared_stride(out);
+  place(kWeight, in, hidden, stride, whole_packs(in) * stride);
+  place(kBias, 1, hidden, stride, stride);
   if (scores) {
-    place(kOutWeight, net.hidden, 1, 1, stride);
+    place(kOutWeight, hidden, 1, 1, stride);
   } else {
-    place(kOutWeight, net.hidden, net.out, out_stride, whole_packs(net.hidden) * out_stride);
+    place(kOutWeight, hidden, out, out_stride, whole_packs(hidden) * out_stride);
   }
-  place(kOutBias, 1, net.out, out_stride, out_stride);
+  place(kOutBias, 1, out, out_stride, out_stride);
 
   const auto beta1 = static_cast<float>(optimizer.beta1);
   const auto beta2 = static_cast<float>(optimizer.beta2);
@@ -628,10 +659,11 @@ Step plan_step(const MlpStepSettings& settings) {
 // stays in global memory.
 Index lay_out(Step& s, bool resident) {
   Layout& at = s.at;
-  at.item_stride = shared_stride(s.critic.in);
-  at.noise_stride = shared_stride(s.generator.in);
-  at.generator_stride = shared_stride(s.generator.hidden);
-  at.critic_stride = shared_stride(s.critic.hidden);
+  at.item_stride = shared_stride(s.critic.in.count);
+  at.item_packs = width_of(at.item_stride / 4);
+  at.noise_stride = shared_stride(s.generator.in.count);
+  at.generator_stride = shared_stride(s.generator.hidden.count);
+  at.critic_stride = shared_stride(s.critic.hidden.count);
   const Index batch = s.batch, samples = batch * s.critic_steps;
   const Index rows = (s.with_penalty ? 3 : 2) * batch;
   Index floats = s.parameters;
@@ -666,9 +698,9 @@ Index lay_out(Step& s, bool resident) {
 
 // Enough for the largest products, tiles of 16 results, to be done at once where that is possible.
 int threads_for(const Step& s) {
-  const int samples = s.at.chunk * s.generator.hidden;
-  const int signals = 3 * s.batch * s.critic.hidden;
-  const int weights = 2 * s.generator.in * s.generator.hidden;
+  const int samples = s.at.chunk * s.generator.hidden.count;
+  const int signals = 3 * s.batch * s.critic.hidden.count;
+  const int weights = 2 * s.generator.in.count * s.generator.hidden.count;
   int threads = 128;
   while (threads < kMaxThreads && 16 * threads < std::max({samples, signals, weights}))
     threads *= 2;
