@@ -15,6 +15,7 @@
 
 #include "ganmm/model.h"
 #include "kernels/core/lanes.h"
+#include "kernels/core/meter.h"
 
 #include <functional>
 #include <memory>
@@ -71,6 +72,11 @@ class Trainer {
   const std::vector<Arena::Request>& memory_plan() const { return run_->memory_plan(); }
   Index memory_bytes() const { return run_->memory_bytes(); }
 
+  // Measures the ops of all iterations from now on, on lane 0 and beside it; null ends that.
+  void set_meter(Meter* meter) { run_->set_meter(meter); }
+  // Kernels, copies and memsets of one iteration of the last run; 0 where none was recorded.
+  std::size_t graph_nodes() const { return run_->graph_nodes(); }
+
   // Throws Error when every mixture has diverged.
   TrainingOutcome run(const TrainerCallbacks& callbacks) { return run_->run(callbacks); }
 
@@ -83,6 +89,8 @@ class Trainer {
     virtual ~Run() = default;
     virtual const std::vector<Arena::Request>& memory_plan() const = 0;
     virtual Index memory_bytes() const = 0;
+    virtual void set_meter(Meter* meter) = 0;
+    virtual std::size_t graph_nodes() const = 0;
     virtual TrainingOutcome run(const TrainerCallbacks& callbacks) = 0;
     virtual Model extract(std::span<const Index> mixtures) = 0;
   };

@@ -48,7 +48,9 @@ TrainingRun<T>::TrainingRun(const Settings& settings, std::span<const float> val
   pin_group_ = arena_.request<std::int32_t>("rows of restarted components", pins);
   pin_count_ = arena_.request<std::int32_t>("rows of restarted components", 1);
   lanes_.plan_scratch();
-  if (!main().on_cpu()) side_ = std::make_unique<Context>(lanes.device(), main().math());
+  if (!main().on_cpu()) {
+    side_ = std::make_unique<Context>(lanes.device(), main().math());
+  }
   for (int lane = 0; lane < lanes_.count(); ++lane) {
     Context& ctx = lanes_.context(lane);
     work_.push_back(std::make_unique<LaneWork>(arena_, ctx, side(lane), mixture_, settings_,
@@ -69,6 +71,12 @@ template <class T>
 Index TrainingRun<T>::memory_bytes() const {
   return arena_.bytes() + lanes_.scratch_bytes() +
          (side_ == nullptr ? 0 : side_->scratch().bytes());
+}
+
+template <class T>
+void TrainingRun<T>::set_meter(Meter* meter) {
+  main().set_meter(meter);
+  if (side_ != nullptr) side_->set_meter(meter);
 }
 
 template <class T>

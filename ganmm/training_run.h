@@ -23,6 +23,8 @@ class TrainingRun final : public Trainer::Run {
 
   const std::vector<Arena::Request>& memory_plan() const override { return arena_.requests(); }
   Index memory_bytes() const override;
+  void set_meter(Meter* meter) override;
+  std::size_t graph_nodes() const override { return iteration_.nodes(); }
   TrainingOutcome run(const TrainerCallbacks& callbacks) override;
   Model extract(std::span<const Index> mixtures) override;
 

@@ -69,6 +69,27 @@ struct MlpStepBatches {
   Index step_stride = 0;              // unused where steps = 1
 };
 
+// Multiply-adds of one row through a network, and those of its first layer among them.
+struct NetworkMacs {
+  double all = 0, first = 0;
+};
+
+// Floating-point operations of the products of one M-step of one group, whatever path computes it:
+//   generator step  B (3 G - G1 + 2 F)         forward, backward without the noise's gradient
+//   samples         critic_steps B G
+//   critic step     R (3 F - F1) (+ B (F1 + F) with a penalty: its input gradient and its tangent),
+//                   R = 3 B with a penalty, else 2 B
+// 2 operations per multiply-add. F, F1: critic; G, G1: generator.
+inline double m_step_flops(const NetworkMacs& generator, const NetworkMacs& critic,
+                           const MlpStepSettings& s) {
+  const auto batch = static_cast<double>(s.batch), steps = static_cast<double>(s.critic_steps);
+  const double rows = (s.with_penalty ? 3 : 2) * batch;
+  const double critic_step = rows * (3 * critic.all - critic.first) +
+                             (s.with_penalty ? batch * (critic.first + critic.all) : 0.0);
+  const double generator_step = batch * (3 * generator.all - generator.first + 2 * critic.all);
+  return 2 * (generator_step + steps * (batch * generator.all + critic_step));
+}
+
 // Why this device does not run such a step; empty when it does.
 std::string mlp_step_refusal(const Context& ctx, const MlpStepSettings& settings);
 

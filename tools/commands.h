@@ -17,5 +17,6 @@ Command add_predict(CLI::App& program);
 Command add_sample(CLI::App& program);
 Command add_score(CLI::App& program);
 Command add_info(CLI::App& program);
+Command add_bench(CLI::App& program);
 
 }  // namespace ganmm::tools

@@ -20,6 +20,8 @@
 
 namespace ganmm {
 
+class Meter;
+
 class Context {
  public:
   explicit Context(Device device = {}, MathMode math = MathMode::fp32);
@@ -30,6 +32,8 @@ class Context {
   Scratch& scratch() { return scratch_; }
   Stream& stream() { return stream_; }
   BackendState& backend() { return *state_; }  // CUDA only
+  Meter* meter() const { return meter_; }      // null: ops are not measured
+  void set_meter(Meter* meter) { meter_ = meter; }
 
   // How convolutions are computed on CUDA; ignored on the CPU. To be set before memory is planned.
   ConvPath conv_path() const { return conv_path_; }
@@ -55,6 +59,7 @@ class Context {
   Scratch scratch_;
   ConvPath conv_path_ = ConvPath::automatic;
   Index column_budget_ = Index{1} << 30;
+  Meter* meter_ = nullptr;
 };
 
 }  // namespace ganmm

@@ -3,7 +3,7 @@
 namespace ganmm {
 
 void Graph::run(Context& ctx, const std::function<void()>& work) {
-  if (ctx.on_cpu() || !called_) {
+  if (ctx.on_cpu() || !called_ || ctx.meter() != nullptr) {
     called_ = true;
     return work();
   }

@@ -18,6 +18,7 @@ class Graph {
   // load their kernels; the second time it is recorded, with what it hands to `ctx` and to contexts
   // that are made to wait for it (Event, Stream::wait) and that it waits for again before it ends;
   // from then on the record is replayed and `work` is not looked at.
+  // With a meter on the context the work runs directly every time.
   void run(Context& ctx, const std::function<void()>& work);
   void clear();  // the next run is a first one: other work follows
 

@@ -3,6 +3,7 @@
 
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
+#include "kernels/core/meter.h"
 #include "kernels/core/shape.h"
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/context_cuda.h"
@@ -69,6 +70,11 @@ void launch(Context& ctx, const char* name, const LaunchShape& shape, void (*ker
     check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shape.shared_bytes)),
           "asking for the shared memory of");
+  }
+  if (ctx.meter() != nullptr) {
+    cudaFuncAttributes attributes{};
+    check(cudaFuncGetAttributes(&attributes, function), "measuring");
+    ctx.meter()->count_kernel(attributes.numRegs, static_cast<int>(attributes.localSizeBytes));
   }
   std::array<void*, sizeof...(Parameters)> pointers{&arguments...};
   check(cudaLaunchKernel(function,

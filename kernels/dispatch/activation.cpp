@@ -24,7 +24,7 @@ void activation_forward(Context& ctx, GroupView<T> y, GroupView<const T> x, Acti
   check_view(op, "y", y);
   check_like(op, "x", x, "y", y);
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::activation_forward<T>(c, y, x, activation); },
+      ctx, op, traffic(y, x), [&](auto& c) { cpu::activation_forward<T>(c, y, x, activation); },
       [&](auto& c) { cuda::activation_forward<T>(c, y, x, activation); });
 }
 
@@ -37,7 +37,8 @@ void activation_backward(Context& ctx, GroupView<T> d_x, GroupView<const T> d_y,
   check_like(op, "d_y", d_y, "d_x", d_x);
   check_like(op, "y", y, "d_x", d_x);
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::activation_backward<T>(c, d_x, d_y, y, activation); },
+      ctx, op, traffic(d_x, d_y, y),
+      [&](auto& c) { cpu::activation_backward<T>(c, d_x, d_y, y, activation); },
       [&](auto& c) { cuda::activation_backward<T>(c, d_x, d_y, y, activation); });
 }
 
@@ -53,7 +54,8 @@ void activation_curvature(Context& ctx, GroupView<T> r_x, GroupView<const T> r_y
   check_like(op, "u", u, "r_x", r_x);
   check_like(op, "t", t, "r_x", r_x);
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::activation_curvature<T>(c, r_x, r_y, y, u, t, activation); },
+      ctx, op, traffic(r_x, r_y, y, u, t),
+      [&](auto& c) { cpu::activation_curvature<T>(c, r_x, r_y, y, u, t, activation); },
       [&](auto& c) { cuda::activation_curvature<T>(c, r_x, r_y, y, u, t, activation); });
 }
 

@@ -66,6 +66,12 @@ void check_bias(const char* op, const ParamView<T>& bias, Index groups, Index ch
                       bias.groups, " x [", to_string(bias.shape), "]; one value per channel");
 }
 
+// Multiplications with padded zeros are counted too: the same number for each of the three ops.
+OpCost cost(const ConvGeometry& g, Index groups, Index batch, double bytes) {
+  return {bytes, 2.0 * static_cast<double>(groups * batch * g.out_h * g.out_w * g.kernel *
+                                           g.kernel * g.in_c * g.out_c)};
+}
+
 }  // namespace
 
 ConvGeometry same_padding(Index in_h, Index in_w, Index in_c, Index out_c, Index kernel,
@@ -92,7 +98,8 @@ void conv_forward(Context& ctx, GroupView<T> y, GroupView<const T> x, ParamView<
   check_bias(op, epilogue.bias, y.groups, geometry.out_c);
   if (y.groups == 0 || y.batch == 0) return;
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::conv_forward<T>(c, y, x, filter, geometry, epilogue); },
+      ctx, op, cost(geometry, y.groups, y.batch, bytes_of(y) + bytes_of(x) + bytes_of(filter)),
+      [&](auto& c) { cpu::conv_forward<T>(c, y, x, filter, geometry, epilogue); },
       [&](auto& c) { cuda::conv_forward<T>(c, y, x, filter, geometry, epilogue); });
 }
 
@@ -109,6 +116,7 @@ void conv_backward_data(Context& ctx, GroupView<T> d_x, GroupView<const T> d_y,
   if (d_x.groups == 0 || d_x.batch == 0) return;
   dispatch<T>(
       ctx, op,
+      cost(geometry, d_x.groups, d_x.batch, bytes_of(d_x) + bytes_of(d_y) + bytes_of(filter)),
       [&](auto& c) { cpu::conv_backward_data<T>(c, d_x, d_y, filter, geometry, epilogue); },
       [&](auto& c) { cuda::conv_backward_data<T>(c, d_x, d_y, filter, geometry, epilogue); });
 }
@@ -124,6 +132,7 @@ void conv_backward_weights(Context& ctx, ParamView<Master<T>> d_filter, GroupVie
   if (d_filter.groups == 0) return;
   dispatch<T>(
       ctx, op,
+      cost(geometry, d_filter.groups, d_y.batch, bytes_of(d_filter) + bytes_of(x) + bytes_of(d_y)),
       [&](auto& c) { cpu::conv_backward_weights<T>(c, d_filter, x, d_y, geometry, write); },
       [&](auto& c) { cuda::conv_backward_weights<T>(c, d_filter, x, d_y, geometry, write); });
 }

@@ -10,7 +10,7 @@ void advance(Context& ctx, Clock* clock, Index pool, Index rows) {
                       "advance: expected a pool of 1 to ", rows,
                       " rows of a data set below 2^31 rows, found ", pool);
   dispatch<float>(
-      ctx, "advance", [&](auto& c) { cpu::advance(c, clock, pool, rows); },
+      ctx, "advance", OpCost{}, [&](auto& c) { cpu::advance(c, clock, pool, rows); },
       [&](auto& c) { cuda::advance(c, clock, pool, rows); });
 }
 
@@ -22,6 +22,9 @@ void count_assignments(Context& ctx, const AssignmentCounts& counts, std::int32_
                       first_row + skip, ", ", first_row + pool.rows, ")");
   dispatch<float>(
       ctx, "count_assignments",
+      OpCost{static_cast<double>(pool.mixtures * pool.rows) *
+                 (12.0 + 4.0 * static_cast<double>(pool.components)),
+             0},
       [&](auto& c) { cpu::count_assignments(c, counts, assigned, rows, pool, first_row, skip); },
       [&](auto& c) { cuda::count_assignments(c, counts, assigned, rows, pool, first_row, skip); });
 }
@@ -33,7 +36,7 @@ void contingency(Context& ctx, std::int32_t* overlap, Index a_count, Index b_cou
                       "rows, found ",
                       a_count, " x ", b_count, " labels, ", rows, " rows");
   dispatch<float>(
-      ctx, "contingency",
+      ctx, "contingency", OpCost{8.0 * static_cast<double>(rows), 0},
       [&](auto& c) { cpu::contingency(c, overlap, a_count, b_count, a, b, rows); },
       [&](auto& c) { cuda::contingency(c, overlap, a_count, b_count, a, b, rows); });
 }

@@ -4,6 +4,7 @@
 #include "kernels/core/bfloat16.h"
 #include "kernels/core/context.h"
 #include "kernels/core/trace.h"
+#include "kernels/dispatch/cost.h"
 
 #include <type_traits>
 
@@ -15,11 +16,28 @@
 
 namespace ganmm::kernels {
 
+// Measures one op where the context has a meter.
+class Metered {
+ public:
+  Metered(Context& ctx, const char* op, const OpCost& cost) : ctx_(ctx) {
+    if (ctx.meter() != nullptr) ctx.meter()->begin(ctx, op, cost);
+  }
+  ~Metered() {
+    if (ctx_.meter() != nullptr) ctx_.meter()->end(ctx_);
+  }
+  Metered(const Metered&) = delete;
+  Metered& operator=(const Metered&) = delete;
+
+ private:
+  Context& ctx_;
+};
+
 // Calls `on_cpu(ctx)`, or `on_cuda(ctx)` when the context is a CUDA device. Both are generic
 // lambdas, so that the one which does not exist for T is never instantiated.
 template <class T, class Cpu, class Cuda>
-void dispatch(Context& ctx, const char* op, Cpu&& on_cpu, Cuda&& on_cuda) {
+void dispatch(Context& ctx, const char* op, const OpCost& cost, Cpu&& on_cpu, Cuda&& on_cuda) {
   [[maybe_unused]] const TraceRange range(op);
+  const Metered metered(ctx, op, cost);
   if (ctx.on_cpu()) {
     if constexpr (!std::is_same_v<T, BFloat16>) return on_cpu(ctx);
   } else {

@@ -38,6 +38,10 @@ void nearest_centre(Context& ctx, std::int32_t* label, T* distance, Index label_
   check_labels(op, label, label_stride, centre.groups, data.batch);
   dispatch<T>(
       ctx, op,
+      OpCost{bytes_of(data),
+             3.0 * static_cast<double>(label_stride == 0 ? 0
+                                                         : centre.groups * data.batch *
+                                                               centre.batch * data.features())},
       [&](auto& c) { cpu::nearest_centre<T>(c, label, distance, label_stride, data, centre); },
       [&](auto& c) { cuda::nearest_centre<T>(c, label, distance, label_stride, data, centre); });
 }
@@ -55,7 +59,7 @@ void centre_sums(Context& ctx, double* sum, double* count, Index centres, const 
                       centres, " centres", missing ? " and a null pointer" : "",
                       "; allocate and clear both before the first chunk of rows");
   dispatch<T>(
-      ctx, op,
+      ctx, op, traffic(data),
       [&](auto& c) { cpu::centre_sums<T>(c, sum, count, centres, label, label_stride, data); },
       [&](auto& c) { cuda::centre_sums<T>(c, sum, count, centres, label, label_stride, data); });
 }

@@ -28,7 +28,7 @@ template <class T>
 void fill(Context& ctx, GroupView<T> y, double value) {
   check_view("fill", "y", y);
   dispatch<T>(
-      ctx, "fill", [&](auto& c) { cpu::fill<T>(c, y, value); },
+      ctx, "fill", traffic(y), [&](auto& c) { cpu::fill<T>(c, y, value); },
       [&](auto& c) { cuda::fill<T>(c, y, value); });
 }
 
@@ -39,7 +39,7 @@ void copy(Context& ctx, GroupView<To> y, GroupView<const From> x) {
   // Either side may be bfloat16.
   using Narrow = std::conditional_t<std::is_same_v<From, BFloat16>, From, To>;
   dispatch<Narrow>(
-      ctx, "copy", [&](auto& c) { cpu::copy<To, From>(c, y, x); },
+      ctx, "copy", traffic(y, x), [&](auto& c) { cpu::copy<To, From>(c, y, x); },
       [&](auto& c) { cuda::copy<To, From>(c, y, x); });
 }
 
@@ -48,7 +48,7 @@ void axpby(Context& ctx, GroupView<T> y, double a, GroupView<const T> x, double 
   check_view("axpby", "y", y);
   check_like("axpby", "x", x, "y", y);
   dispatch<T>(
-      ctx, "axpby", [&](auto& c) { cpu::axpby<T>(c, y, a, x, b); },
+      ctx, "axpby", traffic(y, y, x), [&](auto& c) { cpu::axpby<T>(c, y, a, x, b); },
       [&](auto& c) { cuda::axpby<T>(c, y, a, x, b); });
 }
 
@@ -59,7 +59,7 @@ void add_bias(Context& ctx, GroupView<T> x, ParamView<const Master<T>> bias) {
   check_channels(op, "x", x);
   check_param(op, "bias", bias, x.groups, x.item.back(), "one value per channel of x");
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::add_bias<T>(c, x, bias); },
+      ctx, op, traffic(x, x, bias), [&](auto& c) { cpu::add_bias<T>(c, x, bias); },
       [&](auto& c) { cuda::add_bias<T>(c, x, bias); });
 }
 
@@ -70,7 +70,7 @@ void bias_grad(Context& ctx, ParamView<Master<T>> d_bias, GroupView<const T> d_y
   check_channels(op, "d_y", d_y);
   check_param(op, "d_bias", d_bias, d_y.groups, d_y.item.back(), "one value per channel of d_y");
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::bias_grad<T>(c, d_bias, d_y, write); },
+      ctx, op, traffic(d_bias, d_y), [&](auto& c) { cpu::bias_grad<T>(c, d_bias, d_y, write); },
       [&](auto& c) { cuda::bias_grad<T>(c, d_bias, d_y, write); });
 }
 
@@ -78,7 +78,7 @@ template <class T>
 void crop(Context& ctx, GroupView<T> y, GroupView<const T> x) {
   check_crop("crop", x, y);
   dispatch<T>(
-      ctx, "crop", [&](auto& c) { cpu::crop<T>(c, y, x); },
+      ctx, "crop", traffic(y, y), [&](auto& c) { cpu::crop<T>(c, y, x); },
       [&](auto& c) { cuda::crop<T>(c, y, x); });
 }
 
@@ -86,7 +86,7 @@ template <class T>
 void crop_backward(Context& ctx, GroupView<T> x, GroupView<const T> y) {
   check_crop("crop_backward", x, y);
   dispatch<T>(
-      ctx, "crop_backward", [&](auto& c) { cpu::crop_backward<T>(c, x, y); },
+      ctx, "crop_backward", traffic(x, y), [&](auto& c) { cpu::crop_backward<T>(c, x, y); },
       [&](auto& c) { cuda::crop_backward<T>(c, x, y); });
 }
 

@@ -61,6 +61,8 @@ void gemm(Context& ctx, MatrixView<C> c, MatrixView<const T> a, Transpose transp
   if (c.groups == 0 || c.rows == 0 || c.cols == 0) return;
   dispatch<T>(
       ctx, "gemm",
+      OpCost{bytes_of(c) + bytes_of(a) + bytes_of(b),
+             2.0 * static_cast<double>(c.groups * c.rows * c.cols * a_cols)},
       [&](auto& x) { cpu::gemm<T>(x, c, a, transpose_a, b, transpose_b, write, epilogue); },
       [&](auto& x) { cuda::gemm<T, C>(x, c, a, transpose_a, b, transpose_b, write, epilogue); });
 }

@@ -15,7 +15,8 @@ void wasserstein_signal(Context& ctx, GroupView<T> d_score, Index real, Index fa
       ": expected real and fake rows within [N=", d_score.groups, "][B=", d_score.batch,
       "], found ", real, " real and ", fake, " fake; count the rows of the critic batch");
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::wasserstein_signal<T>(c, d_score, real, fake); },
+      ctx, op, traffic(d_score),
+      [&](auto& c) { cpu::wasserstein_signal<T>(c, d_score, real, fake); },
       [&](auto& c) { cuda::wasserstein_signal<T>(c, d_score, real, fake); });
 }
 
@@ -34,7 +35,8 @@ void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
                        ": expected label smoothing in [0, 1], found ", settings.label_smoothing,
                        "; 0 turns it off");
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::cross_entropy<T>(c, loss, d_logits, logits, label, settings); },
+      ctx, op, traffic(d_logits, logits),
+      [&](auto& c) { cpu::cross_entropy<T>(c, loss, d_logits, logits, label, settings); },
       [&](auto& c) { cuda::cross_entropy<T>(c, loss, d_logits, logits, label, settings); });
 }
 

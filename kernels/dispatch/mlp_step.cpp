@@ -51,6 +51,19 @@ void check_slabs(const char* name, const Mlp& net, const ParamSlabs<float>& slab
 
 }  // namespace
 
+namespace {
+
+NetworkMacs macs_of(const Mlp& net) {
+  NetworkMacs macs;
+  for (int l = 0; l < net.layers; ++l) {
+    macs.all += static_cast<double>(net.in(l)*net.width[l]);
+  }
+  macs.first = static_cast<double>(net.in(0) * net.width[0]);
+  return macs;
+}
+
+}  // namespace
+
 std::string mlp_step_refusal(const Context& ctx, const MlpStepSettings& s) {
   std::string reason = refusal("generator", s.generator);
   if (reason.empty()) reason = refusal("critic", s.critic);
@@ -94,8 +107,15 @@ void mlp_step(Context& ctx, const ParamSlabs<float>& generator, const ParamSlabs
   require<ShapeError>(checked_multiply(drawn, s.generator.input) <= (Index{1} << 34), kOp,
                       ": expected at most 2^34 noise values per M-step, found ",
                       drawn * s.generator.input);
+  // Values and two states, read and written once per call, and the gathered rows.
+  const NetworkMacs generator_macs = macs_of(s.generator), critic_macs = macs_of(s.critic);
+  const auto groups = static_cast<double>(generator.groups);
+  const OpCost cost{groups * (24 * (generator_macs.all + critic_macs.all) +
+                              4 * static_cast<double>(steps * drawn * s.critic.input)),
+                    groups * static_cast<double>(steps) *
+                        m_step_flops(generator_macs, critic_macs, s)};
   dispatch<float>(
-      ctx, kOp,
+      ctx, kOp, cost,
       [&](auto& c) { cpu::mlp_step(c, generator, critic, batches, losses, key, steps, s); },
       [&](auto& c) { cuda::mlp_step(c, generator, critic, batches, losses, key, steps, s); });
 }

@@ -53,7 +53,7 @@ void norm_forward(Context& ctx, GroupView<T> z, ParamView<Master<T>> mean,
                        ": expected a finite epsilon >= 0, found ", settings.epsilon,
                        "; 1e-5 is usual");
   dispatch<T>(
-      ctx, op,
+      ctx, op, traffic(z, x),
       [&](auto& c) { cpu::norm_forward<T>(c, z, mean, inv_sigma, x, gamma, beta, settings); },
       [&](auto& c) { cuda::norm_forward<T>(c, z, mean, inv_sigma, x, gamma, beta, settings); });
 }
@@ -69,7 +69,7 @@ void norm_backward_data(Context& ctx, GroupView<T> d_x, GroupView<const T> d_z,
   check_like(op, "d_z", d_z, "x", x);
   check_channel_param(op, "gamma", gamma, x);
   dispatch<T>(
-      ctx, op,
+      ctx, op, traffic(d_x, d_z, x),
       [&](auto& c) {
         cpu::norm_backward_data<T>(c, d_x, d_z, x, mean, inv_sigma, gamma, settings);
       },
@@ -89,7 +89,7 @@ void norm_backward_params(Context& ctx, ParamView<Master<T>> d_gamma, ParamView<
   check_channel_param(op, "d_gamma", d_gamma, x);
   check_channel_param(op, "d_beta", d_beta, x);
   dispatch<T>(
-      ctx, op,
+      ctx, op, traffic(d_z, x),
       [&](auto& c) {
         cpu::norm_backward_params<T>(c, d_gamma, d_beta, d_z, x, mean, inv_sigma, settings, write);
       },
@@ -108,7 +108,7 @@ void norm_tangent(Context& ctx, GroupView<T> t_z, GroupView<const T> t_x, GroupV
   check_like(op, "t_x", t_x, "x", x);
   check_channel_param(op, "gamma", gamma, x);
   dispatch<T>(
-      ctx, op,
+      ctx, op, traffic(t_z, t_x, x),
       [&](auto& c) { cpu::norm_tangent<T>(c, t_z, t_x, x, mean, inv_sigma, gamma, settings); },
       [&](auto& c) { cuda::norm_tangent<T>(c, t_z, t_x, x, mean, inv_sigma, gamma, settings); });
 }
@@ -137,7 +137,7 @@ void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<Master<T>> d_gamma,
       ": expected memory of its own for r_x, found that of an input; the inputs are read again for "
       "the gradient of gamma");
   dispatch<T>(
-      ctx, op,
+      ctx, op, traffic(r_x, u, t_x, x),
       [&](auto& c) {
         cpu::norm_penalty<T>(c, r_x, d_gamma, d_beta, r_z, u, t_x, x, mean, inv_sigma, gamma,
                              settings);

@@ -17,13 +17,22 @@ void check(const char* op, const ParamSlabs<T>& slabs, const OptimizerSettings& 
                       "plan the store with optimiser state");
 }
 
+// `passes` reads or writes of every parameter.
+template <class T>
+OpCost cost(const ParamSlabs<T>& slabs, double passes) {
+  double parameters = 0;
+  for (const TensorSlot& slot : *slabs.slots) parameters += static_cast<double>(slot.count);
+  return {passes * parameters * static_cast<double>(slabs.groups) * sizeof(T), 0};
+}
+
 }  // namespace
 
 template <class T>
 void optimizer_step(Context& ctx, const ParamSlabs<T>& slabs, const OptimizerSettings& settings) {
   check("optimizer_step", slabs, settings);
   dispatch<T>(
-      ctx, "optimizer_step", [&](auto& c) { cpu::optimizer_step<T>(c, slabs, settings); },
+      ctx, "optimizer_step", cost(slabs, settings.kind == OptimizerKind::adam ? 7.0 : 5.0),
+      [&](auto& c) { cpu::optimizer_step<T>(c, slabs, settings); },
       [&](auto& c) { cuda::optimizer_step<T>(c, slabs, settings); });
 }
 
@@ -31,7 +40,8 @@ template <class T>
 void optimizer_reset(Context& ctx, const ParamSlabs<T>& slabs, const OptimizerSettings& settings) {
   check("optimizer_reset", slabs, settings);
   dispatch<T>(
-      ctx, "optimizer_reset", [&](auto& c) { cpu::optimizer_reset<T>(c, slabs, settings); },
+      ctx, "optimizer_reset", cost(slabs, settings.kind == OptimizerKind::adam ? 2.0 : 1.0),
+      [&](auto& c) { cpu::optimizer_reset<T>(c, slabs, settings); },
       [&](auto& c) { cuda::optimizer_reset<T>(c, slabs, settings); });
 }
 
@@ -40,7 +50,8 @@ void round_values(Context& ctx, const ParamSlabs<T>& slabs) {
   if (slabs.rounded == nullptr) return;
   if constexpr (std::is_same_v<T, float>) {
     dispatch<BFloat16>(
-        ctx, "round_values", [](auto&) {}, [&](auto& c) { cuda::round_values(c, slabs); });
+        ctx, "round_values", cost(slabs, 1.5), [](auto&) {},
+        [&](auto& c) { cuda::round_values(c, slabs); });
   }
 }
 

@@ -17,7 +17,8 @@ void interpolate(Context& ctx, GroupView<T> x_hat, GroupView<const T> real, Grou
   require<ShapeError>(x_hat.batch <= (Index{1} << 34), op, ": expected at most 2^34 items, found ",
                       x_hat.batch, "; split the batch");
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::interpolate<T>(c, x_hat, real, fake, key); },
+      ctx, op, traffic(x_hat, real, fake),
+      [&](auto& c) { cpu::interpolate<T>(c, x_hat, real, fake, key); },
       [&](auto& c) { cuda::interpolate<T>(c, x_hat, real, fake, key); });
 }
 
@@ -29,7 +30,7 @@ void penalty_direction(Context& ctx, GroupView<T> v, ParamView<Master<T>> penalt
   check_like(op, "v", v, "g", g);
   check_param(op, "penalty", penalty, g.groups, 1, "one number per group");
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::penalty_direction<T>(c, v, penalty, g, lambda); },
+      ctx, op, traffic(v, g), [&](auto& c) { cpu::penalty_direction<T>(c, v, penalty, g, lambda); },
       [&](auto& c) { cuda::penalty_direction<T>(c, v, penalty, g, lambda); });
 }
 

@@ -20,7 +20,7 @@ template <class T>
 void fill_uniform(Context& ctx, GroupView<T> y, double low, double high, const RandomKey& key) {
   check_fill("fill_uniform", y);
   dispatch<T>(
-      ctx, "fill_uniform", [&](auto& c) { cpu::fill_uniform<T>(c, y, low, high, key); },
+      ctx, "fill_uniform", traffic(y), [&](auto& c) { cpu::fill_uniform<T>(c, y, low, high, key); },
       [&](auto& c) { cuda::fill_uniform<T>(c, y, low, high, key); });
 }
 
@@ -29,7 +29,8 @@ void fill_normal(Context& ctx, GroupView<T> y, double mean, double deviation,
                  const RandomKey& key) {
   check_fill("fill_normal", y);
   dispatch<T>(
-      ctx, "fill_normal", [&](auto& c) { cpu::fill_normal<T>(c, y, mean, deviation, key); },
+      ctx, "fill_normal", traffic(y),
+      [&](auto& c) { cpu::fill_normal<T>(c, y, mean, deviation, key); },
       [&](auto& c) { cuda::fill_normal<T>(c, y, mean, deviation, key); });
 }
 

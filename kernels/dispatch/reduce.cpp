@@ -26,7 +26,7 @@ void group_mean(Context& ctx, ParamView<Master<T>> out, GroupView<const T> x) {
   check_view(op, "x", x);
   check_param(op, "out", out, x.groups, 1, "one number per group");
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::group_mean<T>(c, out, x); },
+      ctx, op, traffic(x), [&](auto& c) { cpu::group_mean<T>(c, out, x); },
       [&](auto& c) { cuda::group_mean<T>(c, out, x); });
 }
 
@@ -35,7 +35,7 @@ void row_sums(Context& ctx, GroupView<Master<T>> out, GroupView<const T> x) {
   const char* op = "row_sums";
   check_rows(op, out, x);
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::row_sums<T>(c, out, x); },
+      ctx, op, traffic(out, x), [&](auto& c) { cpu::row_sums<T>(c, out, x); },
       [&](auto& c) { cuda::row_sums<T>(c, out, x); });
 }
 
@@ -44,7 +44,7 @@ void row_squared_norms(Context& ctx, GroupView<Master<T>> out, GroupView<const T
   const char* op = "row_squared_norms";
   check_rows(op, out, x);
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::row_squared_norms<T>(c, out, x); },
+      ctx, op, traffic(out, x), [&](auto& c) { cpu::row_squared_norms<T>(c, out, x); },
       [&](auto& c) { cuda::row_squared_norms<T>(c, out, x); });
 }
 

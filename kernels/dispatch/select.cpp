@@ -18,7 +18,7 @@ void classify_rows(Context& ctx, GroupView<T> posterior, std::int32_t* label, In
                       "found ",
                       logits.features(), " and ", temperature);
   dispatch<T>(
-      ctx, "classify_rows",
+      ctx, "classify_rows", traffic(posterior, logits),
       [&](auto& c) {
         cpu::classify_rows<T>(c, posterior, label, label_stride, logits, temperature);
       },
@@ -29,7 +29,8 @@ void classify_rows(Context& ctx, GroupView<T> posterior, std::int32_t* label, In
 
 void partition_rows(Context& ctx, std::int32_t* member, std::int32_t* begin, const PoolView& pool) {
   dispatch<float>(
-      ctx, "partition_rows", [&](auto& c) { cpu::partition_rows(c, member, begin, pool); },
+      ctx, "partition_rows", OpCost{8.0 * static_cast<double>(pool.mixtures * pool.rows), 0},
+      [&](auto& c) { cpu::partition_rows(c, member, begin, pool); },
       [&](auto& c) { cuda::partition_rows(c, member, begin, pool); });
 }
 
@@ -46,6 +47,9 @@ void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
                       ") of mixtures x components = ", pool.mixtures * pool.components);
   dispatch<float>(
       ctx, "draw_rows",
+      OpCost{static_cast<double>(groups * settings.batches * settings.batch) * 4 +
+                 (settings.foreign > 0 ? static_cast<double>(groups * pool.rows) * 8 : 0.0),
+             0},
       [&](auto& c) { cpu::draw_rows(c, row, first_group, groups, pool, member, begin, settings); },
       [&](auto& c) {
         cuda::draw_rows(c, row, first_group, groups, pool, member, begin, settings);
@@ -70,7 +74,8 @@ void gather_rows(Context& ctx, GroupView<T> y, GroupView<const Master<T>> data,
                              to_string(y.item)));
   }
   dispatch<T>(
-      ctx, "gather_rows", [&](auto& c) { cpu::gather_rows<T>(c, y, data, row, row_stride); },
+      ctx, "gather_rows", traffic(y, y),
+      [&](auto& c) { cpu::gather_rows<T>(c, y, data, row, row_stride); },
       [&](auto& c) { cuda::gather_rows<T>(c, y, data, row, row_stride); });
 }
 
@@ -85,7 +90,7 @@ void window_rows(Context& ctx, GroupView<T> y, GroupView<const T> data,
                       op, ": expected one group of rows like the data and a window within ",
                       data.batch, " rows, found offset ", offset, " and ", y.batch, " rows");
   dispatch<T>(
-      ctx, op, [&](auto& c) { cpu::window_rows<T>(c, y, data, first_row, offset); },
+      ctx, op, traffic(y, y), [&](auto& c) { cpu::window_rows<T>(c, y, data, first_row, offset); },
       [&](auto& c) { cuda::window_rows<T>(c, y, data, first_row, offset); });
 }
 
@@ -93,7 +98,7 @@ void pin_labels(Context& ctx, std::int32_t* label, const PinView& pins, Index co
                 Index pool_rows, const std::int32_t* first_row) {
   if (pins.capacity == 0) return;
   dispatch<float>(
-      ctx, "pin_labels",
+      ctx, "pin_labels", OpCost{},
       [&](auto& c) { cpu::pin_labels(c, label, pins, components, pool_rows, first_row); },
       [&](auto& c) { cuda::pin_labels(c, label, pins, components, pool_rows, first_row); });
 }

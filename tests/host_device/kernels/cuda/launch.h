@@ -3,6 +3,7 @@
 
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
+#include "kernels/core/meter.h"
 #include "kernels/core/shape.h"
 #include "tests/host_device/block.h"
 #include "tests/host_device/state.h"
@@ -40,6 +41,7 @@ void launch(Context& ctx, const char* name, const LaunchShape& shape, void (*ker
                           shape.blocks_z <= kMaxBlocksY && shape.threads >= 1 &&
                           shape.threads <= 1024 && shape.shared_bytes <= kSharedLimit,
                       "launching ", name, ": a shape that no device takes");
+  if (ctx.meter() != nullptr) ctx.meter()->count_kernel(0, 0);
   const host_device::Grid grid{shape.blocks_x, shape.blocks_y, shape.blocks_z, shape.threads,
                                shape.shared_bytes};
   host_device::submit(ctx.backend(),

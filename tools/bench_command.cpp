@@ -1,0 +1,203 @@
+// ganmm bench: what this machine makes of the training step.
+#include "io/atomic_file.h"
+#include "tools/bench_step.h"
+#include "tools/commands.h"
+#include "tools/metrics_json.h"
+#include "tools/options.h"
+
+#include <CLI/CLI.hpp>
+#include <ctime>
+#include <fstream>
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+namespace ganmm::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct BenchArguments {
+  DeviceArguments device;
+  std::string net = "all", objective = "wgan-gp", json;
+  std::vector<std::string> math;
+  std::vector<Index> clusters, restarts = {1};
+  double seconds = 1.0;
+  bool ops = false;
+};
+
+std::string processor() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+std::string date() {
+  const std::time_t now = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
+  return text;
+}
+
+Json environment(Device device, int threads) {
+  Json json{{"date", date()},
+            {"version", GANMM_VERSION},
+            {"compiler", GANMM_COMPILER},
+            {"build", GANMM_BUILD_TYPE},
+            {"backend", to_string(device)},
+            {"cpu", processor()},
+            {"vectors", cpu_instruction_set()},
+            {"threads", threads == 0 ? hardware_threads() : threads}};
+  if (device.kind == DeviceKind::cuda) {
+    const CudaStatus cuda = cuda_status();
+    const DeviceProperties& found = cuda.devices[static_cast<std::size_t>(device.index)];
+    json["gpu"] = found.name;
+    json["multiprocessors"] = found.multiprocessors;
+    json["driver"] = cuda.driver_version;
+    json["runtime"] = cuda.runtime_version;
+    json["cublas"] = cuda.cublas_version;
+    json["cudnn"] = cuda.cudnn_version;
+  }
+  return json;
+}
+
+Json ops_json(const StepResult& result, const Ceilings& ceilings) {
+  double total = 0;
+  for (const Meter::Row& row : result.ops) total += row.milliseconds;
+  Json rows = Json::array();
+  for (const Meter::Row& row : result.ops) {
+    const double seconds = row.milliseconds / 1e3;
+    rows.push_back({{"op", row.op},
+                    {"calls", row.calls},
+                    {"ms", row.milliseconds},
+                    {"share", row.milliseconds / total},
+                    {"bytes", row.cost.bytes},
+                    {"flops", row.cost.flops},
+                    {"share_of_bandwidth", row.cost.bytes / seconds / ceilings.bytes_per_second},
+                    {"share_of_flops", row.cost.flops / seconds / ceilings.flops_per_second},
+                    {"registers", row.registers},
+                    {"local_bytes", row.local_bytes}});
+  }
+  return rows;
+}
+
+void print_ops(const Json& rows) {
+  std::cout << "    op                       calls       ms  share    MB   MFLOP  %bw  %flop  regs "
+               "local\n";
+  for (const Json& row : rows) {
+    std::cout << "    " << std::left << std::setw(24) << row["op"].get<std::string>() << std::right
+              << std::setw(6) << row["calls"] << std::fixed << std::setw(9) << std::setprecision(3)
+              << row["ms"].get<double>() << std::setw(6) << std::setprecision(1)
+              << 100 * row["share"].get<double>() << '%' << std::setw(7)
+              << row["bytes"].get<double>() / 1e6 << std::setw(8)
+              << row["flops"].get<double>() / 1e6 << std::setw(5) << std::setprecision(0)
+              << 100 * row["share_of_bandwidth"].get<double>() << std::setw(6)
+              << 100 * row["share_of_flops"].get<double>() << std::setw(7) << row["registers"]
+              << std::setw(6) << row["local_bytes"] << '\n';
+  }
+}
+
+int run_bench(const BenchArguments& arguments) {
+  arguments.device.require_available();
+  const Device device = arguments.device.device();
+  std::vector<std::string> modes = arguments.math;
+  if (modes.empty()) {
+    modes = device.kind == DeviceKind::cpu ? std::vector<std::string>{"fp32"}
+                                           : std::vector<std::string>{"fp32", "tf32", "bf16"};
+  }
+  Json record{{"what", "step"}, {"environment", environment(device, arguments.device.threads)}};
+  Json results = Json::array();
+  std::cout << "one iteration of all pairs (generator step, 5 critic steps, batch 50); floor: its\n"
+               "products at the rate of one large product on this device\n"
+               "net           objective  math   N   R       ms  spread    with E   floor  share  "
+               "GFLOP/s   memory  nodes\n";
+  for (const std::string& mode : modes) {
+    DeviceArguments with_mode = arguments.device;
+    with_mode.math = mode;
+    with_mode.require_available();
+    const MathMode math = with_mode.math_mode();
+    const Ceilings ceilings = measure_ceilings(device, math, arguments.device.threads);
+    record["ceilings"][mode] = {{"flops_per_second", ceilings.flops_per_second},
+                                {"bytes_per_second", ceilings.bytes_per_second}};
+    const std::vector<Index> counts =
+        arguments.clusters.empty() ? std::vector<Index>{0} : arguments.clusters;
+    for (const Index clusters : counts) {
+      for (const Index restarts : arguments.restarts) {
+        for (const StepCase& step : published_steps(
+                 arguments.net, parse_objective(arguments.objective), clusters, restarts)) {
+          const StepResult result = measure_step(step, device, math, arguments.device.threads,
+                                                 arguments.seconds, ceilings, arguments.ops);
+          const double rate = result.flops / (result.milliseconds / 1e3);
+          Json row{{"net", step.name},
+                   {"objective", arguments.objective},
+                   {"math", mode},
+                   {"clusters", step.settings.clusters},
+                   {"restarts", restarts},
+                   {"ms", result.milliseconds},
+                   {"spread", result.spread},
+                   {"ms_with_e_step", result.em_milliseconds},
+                   {"flops", result.flops},
+                   {"floor_ms", result.floor_milliseconds},
+                   {"share_of_floor", result.floor_milliseconds / result.milliseconds},
+                   {"flops_per_second", rate},
+                   {"memory_bytes", result.memory_bytes},
+                   {"graph_nodes", result.graph_nodes}};
+          std::cout << std::left << std::setw(14) << step.name << std::setw(10)
+                    << arguments.objective << std::right << std::setw(5) << mode << std::setw(4)
+                    << step.settings.clusters << std::setw(4) << restarts << std::fixed
+                    << std::setprecision(3) << std::setw(9) << result.milliseconds
+                    << std::setprecision(0) << std::setw(7) << 100 * result.spread << '%'
+                    << std::setprecision(3) << std::setw(10) << result.em_milliseconds
+                    << std::setw(8) << result.floor_milliseconds << std::setprecision(1)
+                    << std::setw(6) << 100 * result.floor_milliseconds / result.milliseconds << '%'
+                    << std::setw(9) << rate / 1e9 << std::setw(6)
+                    << static_cast<double>(result.memory_bytes) / 1e6 << " MB" << std::setw(7)
+                    << result.graph_nodes << std::endl;
+          if (arguments.ops) {
+            row["ops"] = ops_json(result, ceilings);
+            print_ops(row["ops"]);
+          }
+          results.push_back(row);
+          // Written after every row: what was measured survives a time limit.
+          record["results"] = results;
+          if (!arguments.json.empty()) {
+            io::AtomicFile file(arguments.json);
+            file.stream() << to_text(record) << '\n';
+            file.commit();
+          }
+        }
+      }
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command add_bench(CLI::App& program) {
+  CLI::App* app = program.add_subcommand("bench", "Measure the training step on this machine");
+  auto arguments = std::make_shared<BenchArguments>();
+  arguments->device.add_to(*app);
+  app->remove_option(app->get_option("--math"));
+  app->add_option("--math", arguments->math,
+                  "fp32, tf32, bf16, several allowed; default: all that the backend has")
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}).description(""));
+  app->add_option("--net", arguments->net, "mlp, conv or all")
+      ->check(CLI::IsMember({"mlp", "conv", "all"}).description(""))
+      ->capture_default_str();
+  app->add_option("--objective", arguments->objective, "wgan-gp or wgan-clip")
+      ->check(CLI::IsMember({"wgan-gp", "wgan-clip"}).description(""))
+      ->capture_default_str();
+  app->add_option("--clusters", arguments->clusters,
+                  "networks per mixture, several allowed; default: the published number");
+  app->add_option("--restarts", arguments->restarts, "mixtures side by side, several allowed");
+  app->add_option("--seconds", arguments->seconds, "per measurement, at least")
+      ->capture_default_str();
+  app->add_flag("--ops", arguments->ops, "also a table of ops for every case");
+  app->add_option("--json", arguments->json, "write the record to this file")->type_name("FILE");
+  return [arguments] { return run_bench(*arguments); };
+}
+
+}  // namespace ganmm::tools
