@@ -1,6 +1,7 @@
 #include "kernels/core/meter.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace ganmm {
 

@@ -3,6 +3,7 @@
 // graph (kernels/core/graph.h).
 #pragma once
 
+#include "kernels/core/shape.h"
 #include "kernels/core/stream.h"
 
 #include <string>
