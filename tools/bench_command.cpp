@@ -88,14 +88,15 @@ void print_ops(const Json& rows) {
                "local\n";
   for (const Json& row : rows) {
     std::cout << "    " << std::left << std::setw(24) << row["op"].get<std::string>() << std::right
-              << std::setw(6) << row["calls"] << std::fixed << std::setw(9) << std::setprecision(3)
-              << row["ms"].get<double>() << std::setw(6) << std::setprecision(1)
-              << 100 * row["share"].get<double>() << '%' << std::setw(7)
+              << std::setw(6) << row["calls"].get<Index>() << std::fixed << std::setw(9)
+              << std::setprecision(3) << row["ms"].get<double>() << std::setw(6)
+              << std::setprecision(1) << 100 * row["share"].get<double>() << '%' << std::setw(7)
               << row["bytes"].get<double>() / 1e6 << std::setw(8)
               << row["flops"].get<double>() / 1e6 << std::setw(5) << std::setprecision(0)
               << 100 * row["share_of_bandwidth"].get<double>() << std::setw(6)
-              << 100 * row["share_of_flops"].get<double>() << std::setw(7) << row["registers"]
-              << std::setw(6) << row["local_bytes"] << '\n';
+              << 100 * row["share_of_flops"].get<double>() << std::setw(7)
+              << row["registers"].get<int>() << std::setw(6) << row["local_bytes"].get<int>()
+              << '\n';
   }
 }
 

@@ -115,16 +115,15 @@ struct Slope {
 Slope per_iteration(const std::function<Timing(Index)>& run, double seconds) {
   constexpr Index kShort = 4;
   (void)run(kShort);  // memory, libraries, clocks
-  double guess = (run(2 * kShort).seconds - run(kShort).seconds) / kShort;
-  guess = std::max(guess, 2e-6);
-  const auto extra =
-      std::clamp<Index>(static_cast<Index>(seconds / kRepetitions / guess), 4, Index{2000000});
+  Index length = 2 * kShort;
+  while (run(length).seconds < seconds / kRepetitions) length *= 2;
+  const Index base_length = std::max(kShort, length / 8);
   std::vector<double> slopes;
   Slope slope;
   for (int i = 0; i < kRepetitions; ++i) {
-    const double base = run(kShort).seconds;
-    slope.last = run(kShort + extra);
-    slopes.push_back((slope.last.seconds - base) / static_cast<double>(extra));
+    const double base = run(base_length).seconds;
+    slope.last = run(length);
+    slopes.push_back((slope.last.seconds - base) / static_cast<double>(length - base_length));
   }
   slope.seconds = median(slopes);
   const auto [least, most] = std::ranges::minmax(slopes);
