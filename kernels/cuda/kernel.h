@@ -49,6 +49,41 @@ GANMM_DEVICE void sync_threads() { __syncthreads(); }
 // The same for the threads of one warp.
 GANMM_DEVICE void sync_warp() { __syncwarp(kWholeWarp); }
 
+// Starts copying 16 bytes from global to shared memory, both aligned, or fills with zeros where
+// `valid` is false (then `source` is not read and may lie anywhere). The bytes are there after an
+// async_wait of the same thread; for other threads after a barrier too. `reused`: neighbours read
+// the same bytes soon, so they go through the first-level cache.
+GANMM_DEVICE void async_copy16(void* target, const void* source, bool valid, bool reused) {
+#if __CUDA_ARCH__ >= 800
+  const auto shared = static_cast<unsigned>(__cvta_generic_to_shared(target));
+  const int bytes = valid ? 16 : 0;
+  if (reused) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(source),
+                 "r"(bytes));
+  } else {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(source),
+                 "r"(bytes));
+  }
+#else  // at once
+  (void)reused;
+  *static_cast<uint4*>(target) =
+      valid ? *static_cast<const uint4*>(source) : make_uint4(0u, 0u, 0u, 0u);
+#endif
+}
+// Ends a group of copies; it may be empty.
+GANMM_DEVICE void async_commit() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+// Waits for all groups of this thread but the `newest` last ones.
+template <int newest>
+GANMM_DEVICE void async_wait() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group %0;" ::"n"(newest) : "memory");
+#endif
+}
+
 // The value of the thread `delta` further in the warp, or the own value beyond the last. All 32
 // threads must take part.
 template <class T>

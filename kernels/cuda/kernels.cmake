@@ -7,6 +7,9 @@ set(GANMM_CUDA_KERNELS
   conv_direct.cu
   conv_im2col.cu
   conv_implicit.cu
+  conv_implicit_bf16.cu
+  conv_implicit_fp32.cu
+  conv_implicit_tf32.cu
   count.cu
   distance.cu
   draw.cu

@@ -6,6 +6,8 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <cstring>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <numeric>
@@ -47,6 +49,19 @@ struct Fibre {
   Fibre& operator=(const Fibre&) = delete;
 };
 
+struct Copy {
+  void* target;
+  const void* source;  // or null for zeros
+  std::size_t bytes;
+
+  void run() const {
+    source != nullptr ? std::memcpy(target, source, bytes) : std::memset(target, 0, bytes);
+  }
+};
+
+// The copies of one thread that have not happened yet; the last group is open.
+using CopyGroups = std::deque<std::vector<Copy>>;
+
 struct Runner {
   const std::function<void()>* body = nullptr;
   Block block;
@@ -66,6 +81,7 @@ struct Runner {
   std::unordered_map<const void*, std::unique_ptr<unsigned char[]>> shared;
   std::unordered_map<const void*, std::size_t> shared_bytes;
   std::vector<unsigned char> slots, dynamic;
+  std::vector<CopyGroups> copies;  // per thread
   std::mt19937_64 random{1};
 };
 
@@ -182,6 +198,7 @@ void run_block(const char* name) {
   runner.warp_live.back() = runner.block.threads - static_cast<int>(warps - 1) * kWarpSize;
   runner.warp_waiting.assign(warps, 0);
   runner.slots.assign(warps * kWarpSize * kSlotBytes, kPoison);
+  runner.copies.assign(threads, CopyGroups(1));
   std::fill(runner.dynamic.begin(), runner.dynamic.end(), kPoison);
   for (auto& [place, memory] : runner.shared) {
     std::fill_n(memory.get(), runner.shared_bytes[place], kPoison);
@@ -232,6 +249,31 @@ void warp_barrier() { wait(Wait::warp); }
 void* warp_slot(int lane) {
   const auto warp = static_cast<std::size_t>(runner.now.thread / kWarpSize);
   return runner.slots.data() + (warp * kWarpSize + static_cast<std::size_t>(lane)) * kSlotBytes;
+}
+
+void async_copy(void* target, const void* source, bool valid, std::size_t bytes) {
+  const auto misaligned = [&](const void* p) {
+    return reinterpret_cast<std::uintptr_t>(p) % bytes != 0;
+  };
+  if (misaligned(target) || (valid && misaligned(source))) {
+    throw CudaError(message("an asynchronous copy of ", bytes, " bytes that is not aligned"));
+  }
+  const Copy copy{target, valid ? source : nullptr, bytes};
+  if (runner.random() % 2 == 0) {
+    copy.run();
+  } else {
+    runner.copies[static_cast<std::size_t>(runner.now.thread)].back().push_back(copy);
+  }
+}
+
+void async_commit() { runner.copies[static_cast<std::size_t>(runner.now.thread)].emplace_back(); }
+
+void async_wait(int newest) {
+  CopyGroups& groups = runner.copies[static_cast<std::size_t>(runner.now.thread)];
+  while (groups.size() > static_cast<std::size_t>(newest) + 1) {
+    for (const Copy& copy : groups.front()) copy.run();
+    groups.pop_front();
+  }
 }
 
 void* shared_array_of(const void* place, std::size_t bytes, std::size_t alignment) {

@@ -13,7 +13,7 @@
 
 namespace ganmm::host_device {
 
-inline constexpr std::size_t kSlotBytes = 16;
+inline constexpr std::size_t kSlotBytes = 32;
 
 // What the running thread may ask about its block.
 struct Block {
@@ -34,6 +34,11 @@ void block_barrier();
 void warp_barrier();
 // The exchange slot of a lane in the current thread's warp.
 void* warp_slot(int lane);
+
+// Copies of the current thread, in groups; aligned to `bytes`, zeros where not valid.
+void async_copy(void* target, const void* source, bool valid, std::size_t bytes);
+void async_commit();
+void async_wait(int newest);
 
 // Memory of a `GANMM_SHARED` array: one per block and place in the source; `place` is a lambda
 // whose type names that place.

@@ -40,6 +40,17 @@ T* dynamic_shared() {
 inline void sync_threads() { host_device::block_barrier(); }
 inline void sync_warp() { host_device::warp_barrier(); }
 
+// A copy happens at once or as late as it may, at random: a kernel that reads too early or
+// overwrites too early is found out.
+inline void async_copy16(void* target, const void* source, bool valid, bool /*reused*/) {
+  host_device::async_copy(target, source, valid, 16);
+}
+inline void async_commit() { host_device::async_commit(); }
+template <int newest>
+void async_wait() {
+  host_device::async_wait(newest);
+}
+
 // Everyone leaves a value, everyone waits, everyone reads: two barriers, since the slots are used
 // again by the next exchange.
 template <class T>
