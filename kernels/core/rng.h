@@ -100,6 +100,17 @@ GANMM_HOST_DEVICE static inline std::uint32_t uniform_below(std::uint32_t word,
   return static_cast<std::uint32_t>((std::uint64_t{word} * bound) >> 32);
 }
 
+// An integer in [0, bound), bound >= 1, from 64 random bits: the high half of a 128-bit product
+// (bias below bound / 2^64). Unlike a remainder it moves by little when the bound does.
+GANMM_HOST_DEVICE static inline std::uint64_t uniform_below_64(std::uint64_t word,
+                                                               std::uint64_t bound) {
+  const std::uint64_t mask = 0xffffffffu;
+  const std::uint64_t low = (word & mask) * (bound & mask);
+  const std::uint64_t cross = (word >> 32) * (bound & mask) + (low >> 32);
+  const std::uint64_t other = (word & mask) * (bound >> 32) + (cross & mask);
+  return (word >> 32) * (bound >> 32) + (cross >> 32) + (other >> 32);
+}
+
 // Single operations that the compiler must not contract into a fused multiply-add.
 GANMM_HOST_DEVICE static inline float mul_rn(float a, float b) {
 #if defined(__CUDA_ARCH__)

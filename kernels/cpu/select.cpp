@@ -76,7 +76,7 @@ void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
         chosen = own[uniform_below(draw.word[0], own_count)];
       } else if (total > 0) {
         const std::uint64_t word = (std::uint64_t{draw.word[1]} << 32) | draw.word[0];
-        const std::uint64_t target = word % total;  // bias below total / 2^64
+        const std::uint64_t target = uniform_below_64(word, total);
         chosen = std::upper_bound(cumulative, cumulative + rows, target) - cumulative;
       } else {
         chosen = uniform_below(draw.word[0], static_cast<std::uint32_t>(rows));

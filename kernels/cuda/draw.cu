@@ -144,7 +144,7 @@ GANMM_KERNEL draw_rows_kernel(std::int32_t* row, Weight* sums, Draws draws, Inde
       chosen = source.own[uniform_below(draw.word[0], source.own_count)];
     } else if (total > 0) {
       const Weight word = (Weight{draw.word[1]} << 32) | draw.word[0];
-      Weight target = word % total;
+      Weight target = uniform_below_64(word, total);
       const Index chunk = first_above(up_to, chunks, target);
       if (chunk > 0) target -= up_to[chunk - 1];
       const Index first = chunk * kChunk;

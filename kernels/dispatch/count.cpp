@@ -48,7 +48,7 @@ void vote(Context& ctx, std::int32_t* winner, const std::int32_t* partition,
                       " partitions into at least one cluster, found ", anchor, " and ", clusters,
                       " clusters, ", rows, " rows");
   dispatch<float>(
-      ctx, "vote",
+      ctx, "vote", OpCost{4.0 * static_cast<double>((partitions + 1) * rows), 0},
       [&](auto& c) { cpu::vote(c, winner, partition, match, partitions, clusters, anchor, rows); },
       [&](auto& c) {
         cuda::vote(c, winner, partition, match, partitions, clusters, anchor, rows);

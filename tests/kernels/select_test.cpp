@@ -11,6 +11,11 @@
 namespace ganmm::kernels {
 namespace {
 
+std::uint64_t high_half(std::uint64_t a, std::uint64_t b) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<std::uint64_t>((static_cast<Wide>(a) * b) >> 64);
+}
+
 using namespace ganmm::test;
 using Ints = std::vector<std::int32_t>;
 
@@ -97,8 +102,8 @@ Ints reference_draws(const Ints& label, const std::vector<float>& posterior, Ind
         chosen = own[uniform_below(words.word[0], static_cast<std::uint32_t>(own.size()))];
       } else if (sum > 0) {
         const auto total = static_cast<std::uint64_t>(sum);
-        auto left =
-            static_cast<double>(((std::uint64_t{words.word[1]} << 32) + words.word[0]) % total);
+        auto left = static_cast<double>(
+            high_half((std::uint64_t{words.word[1]} << 32) + words.word[0], total));
         while (left >= weight[at(chosen)]) left -= weight[at(chosen++)];
       } else {
         chosen = uniform_below(words.word[0], static_cast<std::uint32_t>(rows));
