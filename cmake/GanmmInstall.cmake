@@ -6,9 +6,9 @@ set(ganmm_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/ganmm)
 
 install(TARGETS ganmm EXPORT ganmmTargets)
 if(TARGET ganmm_cli)
-  # Find a shared ganmm beside it, and CUDA libraries where they were found at link time.
+  # Find a shared ganmm beside it, and CUDA libraries where they were found for the build.
   set_target_properties(ganmm_cli PROPERTIES
-    INSTALL_RPATH $ORIGIN/../${CMAKE_INSTALL_LIBDIR}
+    INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${cuDNN_folder}"
     INSTALL_RPATH_USE_LINK_PATH ON)
   install(TARGETS ganmm_cli)
 endif()
@@ -27,6 +27,5 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/ganmmConfigVersion.cmake
 install(FILES
   ${PROJECT_BINARY_DIR}/ganmmConfig.cmake
   ${PROJECT_BINARY_DIR}/ganmmConfigVersion.cmake
-  ${PROJECT_SOURCE_DIR}/cmake/FindcuDNN.cmake
   ${PROJECT_SOURCE_DIR}/cmake/FindoneDNN.cmake
   DESTINATION ${ganmm_package_dir})

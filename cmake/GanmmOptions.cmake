@@ -98,8 +98,14 @@ elseif(ganmm_want_CUDNN)
     set(missing "cuDNN 9 or newer was not found")
   endif()
 endif()
-ganmm_decide(CUDNN "cuDNN ${cuDNN_VERSION}, ${cuDNN_LIBRARY}" "${missing}"
-  "Install cuDNN 9 for the CUDA Toolkit in use, or set cuDNN_ROOT to its folder" cuDNN::cudnn)
+# Its headers are needed to build; programs load the library itself when they want it.
+ganmm_decide(CUDNN "headers of cuDNN ${cuDNN_VERSION} in ${cuDNN_INCLUDE_DIR}" "${missing}"
+  "Install cuDNN 9 for the CUDA Toolkit in use, or set cuDNN_ROOT to its folder"
+  $<BUILD_INTERFACE:cuDNN::headers> ${CMAKE_DL_LIBS})
+if(GANMM_HAVE_CUDNN AND cuDNN_LIBRARY)
+  get_filename_component(cuDNN_folder ${cuDNN_LIBRARY} DIRECTORY)
+  list(APPEND CMAKE_BUILD_RPATH ${cuDNN_folder})  # where the programs built here find it
+endif()
 
 # --- CPU -------------------------------------------------------------------------------------
 ganmm_feature(OPENMP "Threads of the CPU backend")

@@ -60,6 +60,7 @@ Json info_json(const CudaStatus& cuda) {
             {"driver", cuda.driver_version},
             {"cublas", cuda.cublas_version},
             {"cudnn", cuda.cudnn_version},
+            {"cudnn_reason", cuda.cudnn_reason},
             {"architectures", cuda.architectures}}}};
 }
 
@@ -68,8 +69,11 @@ void print_cuda(const CudaStatus& cuda) {
     std::cout << "CUDA      runtime " << cuda.runtime_version << ", driver "
               << (cuda.driver_version.empty() ? "none" : cuda.driver_version) << ", cuBLAS "
               << cuda.cublas_version << ", cuDNN "
-              << (cuda.cudnn_version.empty() ? "not built in (GANMM_CUDNN)" : cuda.cudnn_version)
-              << ", architectures " << cuda.architectures << '\n';
+              << (cuda.cudnn_version.empty() ? "none" : cuda.cudnn_version) << ", architectures "
+              << cuda.architectures << '\n';
+    if (cuda.cudnn_version.empty()) {
+      std::cout << "          no cuDNN: " << cuda.cudnn_reason << '\n';
+    }
   }
   if (cuda.devices.empty()) {
     std::cout << (cuda.built ? "          no device: " : "CUDA      no device: ") << cuda.reason

@@ -31,7 +31,7 @@ class Context {
   MathMode math() const { return math_; }
   Scratch& scratch() { return scratch_; }
   Stream& stream() { return stream_; }
-  BackendState& backend() { return *state_; }  // CUDA only
+  BackendState& backend() const { return *state_; }  // CUDA only
   Meter* meter() const { return meter_; }      // null: ops are not measured
   void set_meter(Meter* meter) { meter_ = meter; }
 

@@ -38,7 +38,8 @@ struct CudaStatus {
   std::string runtime_version;  // "13.0"; empty when not built
   std::string driver_version;   // empty when there is no driver
   std::string cublas_version;
-  std::string cudnn_version;  // empty when built without cuDNN
+  std::string cudnn_version;  // empty when there is no cuDNN
+  std::string cudnn_reason;   // why there is none: not built in, or not found at run time
   std::string architectures;  // those with code in this binary
 };
 

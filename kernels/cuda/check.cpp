@@ -3,17 +3,9 @@
 #include "kernels/core/error.h"
 #include "kernels/cuda/status.h"
 
-#include <string_view>
-
 namespace ganmm::kernels::cuda {
 
 namespace {
-
-// "kernels/cuda/gemm.cpp:40", whatever folder the project was built in.
-std::string place(std::string_view file, int line) {
-  const auto start = file.rfind("kernels/");
-  return message(start == std::string_view::npos ? file : file.substr(start), ":", line);
-}
 
 bool context_lost(cudaError_t error) {
   switch (error) {
@@ -55,6 +47,11 @@ std::string current_architecture() {
 }
 
 }  // namespace
+
+std::string place(std::string_view file, int line) {
+  const auto start = file.rfind("kernels/");
+  return message(start == std::string_view::npos ? file : file.substr(start), ":", line);
+}
 
 void throw_cuda_error(cudaError_t error, const std::string& call, const char* file, int line) {
   static_cast<void>(cudaGetLastError());

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #define GANMM_CHECK_CUDA(call) ::ganmm::kernels::cuda::check_cuda((call), #call, __FILE__, __LINE__)
 #define GANMM_CHECK_CUBLAS(call)                                                                   \
@@ -21,6 +22,9 @@
 #define GANMM_CHECK_CUBLAS_NOEXCEPT(call) ::ganmm::kernels::cuda::ignore_failure(call)
 
 namespace ganmm::kernels::cuda {
+
+// "kernels/cuda/gemm.cpp:40", whatever folder the project was built in.
+std::string place(std::string_view file, int line);
 
 [[noreturn]] void throw_cuda_error(cudaError_t error, const std::string& call, const char* file,
                                    int line);

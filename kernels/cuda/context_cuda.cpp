@@ -61,6 +61,7 @@ CudaState::CudaState(int device, MathMode math) : device_(device) {
 
 CudaState::~CudaState() {
   const DeviceGuard guard(device_, std::nothrow);
+  library_.reset();
   cublas_.reset();
   workspace_.reset();
   stream_.reset();

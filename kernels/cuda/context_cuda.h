@@ -37,6 +37,12 @@ struct FreeMemory {
   void operator()(void* memory) const noexcept;
 };
 
+// What a part of the backend that is not always built keeps with a context.
+class LibraryState {
+ public:
+  virtual ~LibraryState() = default;
+};
+
 class CudaState final : public BackendState {
  public:
   CudaState(int device, MathMode math);
@@ -48,6 +54,8 @@ class CudaState final : public BackendState {
   int multiprocessors() const { return multiprocessors_; }
   cudaStream_t stream() const { return stream_.get(); }
   cublasHandle_t cublas() const { return cublas_.get(); }
+  // Of kernels/cuda/conv_library.cpp; empty until it is used.
+  std::unique_ptr<LibraryState>& library() { return library_; }
 
  private:
   int device_;
@@ -55,9 +63,10 @@ class CudaState final : public BackendState {
   std::unique_ptr<CUstream_st, DestroyStream> stream_;
   std::unique_ptr<void, FreeMemory> workspace_;  // of cuBLAS
   std::unique_ptr<cublasContext, DestroyCublas> cublas_;
+  std::unique_ptr<LibraryState> library_;
 };
 
 inline CudaState& cuda_state(BackendState& state) { return static_cast<CudaState&>(state); }
-inline CudaState& cuda_state(Context& ctx) { return cuda_state(ctx.backend()); }
+inline CudaState& cuda_state(const Context& ctx) { return cuda_state(ctx.backend()); }
 
 }  // namespace ganmm::kernels::cuda

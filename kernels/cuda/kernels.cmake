@@ -22,4 +22,5 @@ set(GANMM_CUDA_KERNELS
   penalty.cu
   random.cu
   reduce.cu
-  select.cu)
+  select.cu
+  transposed_copy.cu)

@@ -81,6 +81,7 @@ CudaStatus status() {
   }
   result.cublas_version = cublas_version();
   result.cudnn_version = cudnn_version();
+  result.cudnn_reason = cudnn_missing_reason();
   result.architectures = built_architectures();
 
   int count = 0;

@@ -1,7 +1,6 @@
 #include "tests/host_device/state.h"
 
 #include "kernels/core/error.h"
-#include "kernels/cuda/cudnn_version.h"
 
 #include <algorithm>
 #include <chrono>
@@ -131,17 +130,9 @@ CudaStatus status() {
   device.memory_bytes = std::size_t{1} << 32;
   result.devices.push_back(device);
   result.runtime_version = result.driver_version = result.cublas_version = "host";
-  result.cudnn_version = cudnn_version();
+  result.cudnn_reason = "the host device has none";
   result.architectures = "host";
   return result;
-}
-
-std::string cudnn_version() {
-#if GANMM_HAVE_CUDNN
-  return "host";
-#else
-  return {};
-#endif
 }
 
 std::unique_ptr<BackendState> make_state(Device device, MathMode math) {

@@ -57,11 +57,9 @@ TEST_CASE("cuda status: a build with CUDA names its versions, one without has no
   CHECK(status.built == !status.runtime_version.empty());
   CHECK(status.built == !status.cublas_version.empty());
   CHECK(status.built == !status.architectures.empty());
-#if GANMM_HAVE_CUDNN
-  CHECK(!status.cudnn_version.empty());
-#else
-  CHECK(status.cudnn_version.empty());
-#endif
+  // cuDNN is loaded when it is needed: a build with it may run where there is none.
+  if (status.built) CHECK(status.cudnn_version.empty() == !status.cudnn_reason.empty());
+  if (!GANMM_HAVE_CUDNN) CHECK(status.cudnn_version.empty());
   if (!status.devices.empty()) CHECK(!status.driver_version.empty());
 }
 
