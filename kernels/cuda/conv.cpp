@@ -5,7 +5,8 @@
 //   automatic                      the first of kPreferred that serves the op
 //
 // The choice depends on geometry, op, element type and math mode alone, so that the memory planned
-// for the largest batch serves all and N groups take the path that one group takes.
+// for the largest batch serves all and N groups take the path that one group takes. Only what the
+// library refuses is known no earlier than when memory is planned.
 #include "kernels/backend.h"
 #include "kernels/cuda/conv_paths.h"
 
@@ -50,7 +51,8 @@ template <class T>
 ConvPath conv_path_of(const Context& ctx, ConvOp op, const ConvGeometry& geometry) {
   const ConvPath named = ctx.conv_path();
   if (named != ConvPath::automatic) {
-    return supports<T>(named, ctx.math(), op, geometry) ? named : ConvPath::im2col;
+    const bool refused = named == ConvPath::library && library_refused<T>(ctx, op, geometry);
+    return supports<T>(named, ctx.math(), op, geometry) && !refused ? named : ConvPath::im2col;
   }
   for (const ConvPath path : kPreferred) {
     if (supports<T>(path, ctx.math(), op, geometry)) return path;

@@ -41,6 +41,11 @@ GANMM_CONV_PATH(implicit)  // conv_implicit.cu
 GANMM_CONV_PATH(library)   // conv_library.cpp, or kernels/no_cudnn/
 #undef GANMM_CONV_PATH
 
+// Whether cuDNN had nothing that computes an op when memory was planned for it: known from then on,
+// per context. Its workspace is that of im2col then.
+template <class T>
+bool library_refused(const Context& ctx, ConvOp op, const ConvGeometry& geometry);
+
 // In the file of a path: all of the above for one element type.
 #define GANMM_INSTANTIATE_CONV_PATH(name, T)                                                       \
   template bool name##_supports<T>(MathMode, ConvOp, const ConvGeometry&);                         \

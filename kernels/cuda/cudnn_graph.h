@@ -1,10 +1,10 @@
 // One convolution as a graph of cuDNN, through the backend interface of version 9 (the older
 // descriptors have one padding per axis, and TensorFlow's SAME needs two).
 //
-// Tensors are channels last, [B][H][W][C]; the filter is [out_c][kernel][kernel][in_c], the one
-// layout with which the engines for such tensors work without a copy of their own. cuDNN 9.19
-// offers the very same plans, with no more workspace, for a filter that is declared by its strides
-// to be [kernel][kernel][in_c][out_c]: it cannot have looked at them. So whoever calls transposes.
+// Tensors are channels last, [B][H][W][C]; the filter is [out_c][kernel][kernel][in_c], the layout
+// that the engines for such tensors are made for. For a filter that is declared by its strides to
+// be [kernel][kernel][in_c][out_c] cuDNN 9.19 offers the very same plans, with not a byte more of
+// workspace, which makes it doubtful that it looks at them: whoever calls transposes.
 //
 // No header of cuDNN is needed to read this one.
 #pragma once

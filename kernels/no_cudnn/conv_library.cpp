@@ -17,6 +17,10 @@ bool library_supports(MathMode, ConvOp, const ConvGeometry&) {
   return false;
 }
 template <class T>
+bool library_refused(const Context&, ConvOp, const ConvGeometry&) {
+  return false;
+}
+template <class T>
 Index conv_workspace_library(const Context&, ConvOp, Index, Index, const ConvGeometry&) {
   return 0;
 }
@@ -36,7 +40,11 @@ void conv_backward_weights_library(Context&, ParamView<Master<T>>, GroupView<con
   refuse("conv_backward_weights");
 }
 
-GANMM_INSTANTIATE_CONV_PATH(library, float)
-GANMM_INSTANTIATE_CONV_PATH(library, BFloat16)
+#define GANMM_INSTANTIATE(T)                                                                       \
+  GANMM_INSTANTIATE_CONV_PATH(library, T)                                                          \
+  template bool library_refused<T>(const Context&, ConvOp, const ConvGeometry&);
+GANMM_INSTANTIATE(float)
+GANMM_INSTANTIATE(BFloat16)
+#undef GANMM_INSTANTIATE
 
 }  // namespace ganmm::kernels::cuda

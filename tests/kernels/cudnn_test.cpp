@@ -105,6 +105,25 @@ TEST_CASE("cudnn: the limit of the workspace is kept") {
   CHECK(plan_convolution({nullptr, kDevice}, key, 0).workspace_bytes == 0);
 }
 
+// What serves a batch or an alignment that was not announced when memory was planned.
+TEST_CASE("cudnn: there is a plan without workspace for everything") {
+  if (!can_plan()) return;
+  for (const ConvGeometry& geometry : geometries()) {
+    for (const ConvOp op : kConvOps) {
+      for (const MathMode math : {MathMode::fp32, MathMode::tf32, MathMode::bf16}) {
+        CAPTURE(to_string(geometry.input()));
+        CAPTURE(static_cast<int>(op));
+        CAPTURE(to_string(math));
+        ConvPlanKey key = key_of(op, geometry, math, math == MathMode::bf16 ? 2 : 4);
+        for (const Index batch : {1, 50}) {
+          key.batch = batch;
+          CHECK_NOTHROW(static_cast<void>(plan_convolution({nullptr, kDevice}, key, 0)));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("cudnn: what it refuses becomes an error that names the call") {
   if (!can_plan()) return;
   ConvPlanKey key = key_of(ConvOp::forward, geometries()[1], MathMode::fp32);
