@@ -32,7 +32,7 @@ class Context {
   Scratch& scratch() { return scratch_; }
   Stream& stream() { return stream_; }
   BackendState& backend() const { return *state_; }  // CUDA only
-  Meter* meter() const { return meter_; }      // null: ops are not measured
+  Meter* meter() const { return meter_; }            // null: ops are not measured
   void set_meter(Meter* meter) { meter_ = meter; }
 
   // How convolutions are computed on CUDA; ignored on the CPU. To be set before memory is planned.
