@@ -113,14 +113,14 @@ GANMM_KERNEL penalty_direction_kernel(PenaltyShape shape, Rows<T> v, float* pena
     double square = 0;
     if (used) {
       square =
-          row_part(&at(g, group, b, 0), shape.features, lane, shape.lanes, shape.packed, Square{});
+          row_part(row_at(g, group, b), shape.features, lane, shape.lanes, shape.packed, Square{});
     }
     const double norm = sqrt(lanes_sum(square, shape.lanes));
     if (used && lane == 0) total += (norm - 1.0) * (norm - 1.0);
     if (used && writes) {
       const bool flat = norm <= kNormFloor;
       const double scale = flat ? 0.0 : 2.0 * weight * (1.0 - 1.0 / norm);
-      scale_row(&at(v, group, b, 0), &at(g, group, b, 0), shape.features, lane, shape.lanes,
+      scale_row(row_at(v, group, b), row_at(g, group, b), shape.features, lane, shape.lanes,
                 shape.packed, static_cast<float>(scale));
     }
   }

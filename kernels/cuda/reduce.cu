@@ -22,7 +22,7 @@ GANMM_KERNEL sum_rows_kernel(Rows<float> out, Rows<const T> x, Index batch, Inde
   const Index b = Index{device::block_index_x()} * (device::block_size_x() / lanes) +
                   device::thread_index_x() / lanes;
   const bool used = b < batch;  // every thread goes on to the exchange of sums
-  double sum = used ? row_part(&at(x, group, b, 0), features, lane, lanes, packed, term) : 0.0;
+  double sum = used ? row_part(row_at(x, group, b), features, lane, lanes, packed, term) : 0.0;
   sum = lanes_sum(sum, lanes);
   if (used && lane == 0) at(out, group, b, 0) = static_cast<float>(sum);
 }
@@ -36,7 +36,7 @@ GANMM_KERNEL group_mean_kernel(float* out, Index out_stride, Rows<const T> x, In
   double sum = 0;
   const Index step = device::block_size_x() / lanes;
   for (Index b = device::thread_index_x() / lanes; b < batch; b += step) {
-    sum += row_part(&at(x, group, b, 0), features, lane, lanes, packed, Identity{});
+    sum += row_part(row_at(x, group, b), features, lane, lanes, packed, Identity{});
   }
   sum = block_sum(sum, scratch);
   if (device::thread_index_x() == 0) {

@@ -24,6 +24,12 @@ inline int threads_for_rows(Index rows, int lanes, int limit) {
   return threads;
 }
 
+// The row as a pointer: rows without elements may have no memory, which a reference must not bind.
+template <class T>
+GANMM_DEVICE T* row_at(const Rows<T>& view, Index group, Index row) {
+  return view.data + group * view.group_stride + row * view.row_stride;
+}
+
 // What thread `lane` of the `lanes` threads adds to the sum of term(x) over a row, in double.
 // `packed`: chunks may be loaded as packs, packs_fit<kRowChunk>.
 template <class T, class Term>
