@@ -50,6 +50,8 @@ TrainingRun<T>::TrainingRun(const Settings& settings, std::span<const float> val
   lanes_.plan_scratch();
   if (!main().on_cpu()) {
     side_ = std::make_unique<Context>(lanes.device(), main().math());
+    side_->set_conv_path(main().conv_path());
+    side_->set_column_budget(main().column_budget());
   }
   for (int lane = 0; lane < lanes_.count(); ++lane) {
     Context& ctx = lanes_.context(lane);
@@ -222,6 +224,15 @@ void TrainingRun<T>::train_classifiers(Index first_step) {
   }
 }
 
+// The same on the side stream, after the work that the main stream has; joined_ marks the end.
+template <class T>
+void TrainingRun<T>::train_classifiers_beside(Index first_step) {
+  forked_.record(main());
+  side_->stream().wait(forked_);
+  train_classifiers(first_step);
+  joined_.record(*side_);
+}
+
 template <class T>
 void TrainingRun<T>::classify_pool() {
   [[maybe_unused]] const TraceRange range("classify the pool");
@@ -249,18 +260,13 @@ void TrainingRun<T>::em_iteration(Index foreign) {
                       {pin_row_.data(), pin_group_.data(), pin_count_.data(), pin_row_.count()},
                       settings_.clusters, settings_.pool, &clock()->first_row);
   kernels::partition_rows(ctx, shared_.member.data(), shared_.begin.data(), pool_view());
-  const auto next_classifiers = [&] { train_classifiers(settings_.classifier_steps); };
   if (side_ == nullptr) {
     m_steps(pool_view(), foreign, true, {});
-    next_classifiers();
+    train_classifiers(settings_.classifier_steps);
   } else {
     // Only the generators tie the classifiers to the rest of the iteration.
-    m_steps(pool_view(), foreign, true, [&] {
-      forked_.record(ctx);
-      side_->stream().wait(forked_);
-      next_classifiers();
-      joined_.record(*side_);
-    });
+    m_steps(pool_view(), foreign, true,
+            [&] { train_classifiers_beside(settings_.classifier_steps); });
     ctx.stream().wait(joined_);
   }
   kernels::advance(ctx, shared_.clock.data(), settings_.pool, rows_);
@@ -312,9 +318,10 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
   }
 
   // Those of the first iteration; all others are trained beside the critics of the one before.
-  train_classifiers(0);
-  if (side_ != nullptr) {
-    joined_.record(*side_);
+  if (side_ == nullptr) {
+    train_classifiers(0);
+  } else {
+    train_classifiers_beside(0);
     main().stream().wait(joined_);
   }
   Index recorded_foreign = -1;

@@ -46,6 +46,7 @@ class TrainingRun final : public Trainer::Run {
   void pretrain_iteration();
   void em_iteration(Index foreign);
   void train_classifiers(Index first_step);
+  void train_classifiers_beside(Index first_step);
   void classify_pool();
   void m_steps(const kernels::PoolView& pool, Index foreign, bool clip,
                const std::function<void()>& generators_ready);

@@ -3,9 +3,8 @@
 // Every path has the three ops of kernels/conv.h under names that end in the path's, with the same
 // contracts and for the same types (float and BFloat16), and beside them
 //
-//   NAME_supports<T>       whether the path computes an op for a geometry in a math mode. It must
-//   not
-//                          depend on groups or batch: memory is planned for the largest of them.
+//   NAME_supports<T>       whether the path computes an op for a geometry in a math mode; never
+//                          depends on groups or batch, as memory is planned for the largest.
 //   conv_workspace_NAME<T> scratch bytes of one op for `groups` groups of up to `batch` items: no
 //                          fewer than for fewer groups or a smaller batch.
 //

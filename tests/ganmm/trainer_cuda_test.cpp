@@ -39,17 +39,6 @@ Settings small(Index clusters, Index restarts, Objective objective) {
   return s;
 }
 
-io::Dataset images(Index rows, Index height, Index width) {
-  io::Dataset data;
-  data.rows = rows;
-  data.item = {height, width, 1};
-  for (Index p = 0; p < rows * height * width; ++p) {
-    const Philox words = philox(3, static_cast<std::uint32_t>(p), 0, 0, 0);
-    data.values.push_back(uniform01(words.word[0]) * ((p / (height * width)) % 2 == 0 ? 1.f : .2f));
-  }
-  return data;
-}
-
 struct Run {
   Model model;
   std::vector<Report> reports;
@@ -164,7 +153,7 @@ TEST_SUITE("gpu") {
       s.width = 2;
       s.batch = 4;
       s.critic_steps = 2;
-      check_agreement(s, images(30, 9, 7), MathMode::fp32, 0.02);
+      check_agreement(s, test::small_images(30, 9, 7), MathMode::fp32, 0.02);
     }
   }
 

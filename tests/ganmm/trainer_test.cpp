@@ -44,17 +44,6 @@ Run train(const Settings& settings, const io::Dataset& data, int threads,
   return run;
 }
 
-io::Dataset small_images(Index rows, Index height, Index width) {
-  io::Dataset data;
-  data.rows = rows;
-  data.item = {height, width, 1};
-  for (Index p = 0; p < rows * height * width; ++p) {
-    const Philox words = philox(3, static_cast<std::uint32_t>(p), 0, 0, 0);
-    data.values.push_back(uniform01(words.word[0]) * ((p / (height * width)) % 2 == 0 ? 1.f : .2f));
-  }
-  return data;
-}
-
 bool same_tensors(const Model& a, const Model& b) {
   for (const auto& [name, tensor] : a.tensors) {
     if (b.tensors.at(name).values != tensor.values) return false;
@@ -107,7 +96,7 @@ TEST_CASE("trainer: mixture 0 of three is the mixture that trains alone") {
 }
 
 TEST_CASE("trainer: convolutional nets train with both objectives and leave the start") {
-  const auto data = small_images(60, 9, 7);
+  const auto data = test::small_images(60, 9, 7);
   for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip}) {
     Settings s = quick(2, 1);
     s.net = NetKind::conv;
