@@ -372,6 +372,24 @@ GANMM_DEVICE_CASE("select: foreign rows with posterior zero are never drawn") {
   CHECK(chi_square({seen[3], seen[5]}, {500, 1500}) < chi_square_bound(1));
 }
 
+// Weights of 0 to 2 units: most random numbers fall on the edge between two rows.
+GANMM_DEVICE_CASE("select: a draw on the edge between two rows takes the row that begins there") {
+  const Index rows = 9, draws = 400;
+  plan_pool(ctx, 1, 2, rows);
+  const Ints labels{0, 1, 1, 1, 1, 1, 1, 1, 0};
+  std::vector<float> posteriors;
+  for (const int units : {0, 1, 0, 2, 0, 0, 1, 1, 0}) {
+    posteriors.insert(posteriors.end(), {static_cast<float>(units) * 0x1p-24f, 1.0f});
+  }
+  const Pool pool(ctx, 1, 2, labels, posteriors);
+  const DrawSettings settings{1, draws, draws, nullptr, key(14)};
+  const Ints row = draw(ctx, pool, 0, 1, settings);
+  CHECK(row == reference_draws(labels, posteriors, 1, 2, 0, 0, 1, settings));
+  Values seen(at(rows), 0.0);
+  for (const std::int32_t r : row) seen[at(r)] += 1;
+  CHECK(seen[0] + seen[2] + seen[4] + seen[5] + seen[8] == 0);
+}
+
 GANMM_DEVICE_CASE("select: draws do not depend on how groups are sliced") {
   const Index mixtures = 3, components = 4, groups = mixtures * components, rows = 64;
   plan_pool(ctx, mixtures, components, rows);
