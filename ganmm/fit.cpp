@@ -1,8 +1,10 @@
 #include "ganmm/fit.h"
 
 #include "ganmm/consensus.h"
+#include "ganmm/device_rows.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <functional>
 
@@ -30,44 +32,83 @@ std::vector<std::int32_t> select_partitions(std::span<const std::int32_t> all,
   return selected;
 }
 
-}  // namespace
-
-FitResult fit(io::Dataset& data, const FitOptions& options, const FitCallbacks& callbacks) {
-  const Settings settings = options.settings.resolved(data.rows, data.item);
-  const Index n = data.rows, features = data.item.count();
-  FitResult result;
-  const io::Scaling scaling = io::fit_scaling(data, options.scale);
-  io::apply(scaling, data.values, features);
+void fit_mixtures(FitResult& result, const Settings& settings, const io::Dataset& data,
+                  const FitOptions& options, const FitCallbacks& callbacks) {
+  const Index n = data.rows;
   // A lane beyond the number of GANs would hold memory and find no work.
   const int threads = options.threads == 0 ? hardware_threads() : options.threads;
   const int lane_count =
       static_cast<int>(std::min<Index>(threads, settings.restarts * settings.clusters));
-  {
-    Lanes lanes(options.device, options.math, lane_count);
-    Trainer trainer(settings, data.values, n, data.item, options.initial, lanes);
-    if (callbacks.started) {
-      callbacks.started(settings, trainer.memory_bytes(), trainer.memory_plan());
-    }
-    result.training = trainer.run(callbacks.training);
+  Lanes lanes(options.device, options.math, lane_count);
+  Trainer trainer(settings, data.values, n, data.item, options.initial, lanes);
+  if (callbacks.started) {
+    callbacks.started(settings, trainer.memory_bytes(), trainer.memory_plan());
+  }
+  result.training = trainer.run(callbacks.training);
 
-    std::vector<Index> mixtures = by_confidence(result.training.confidence);
-    const bool vote = settings.select == Select::consensus && mixtures.size() > 1;
-    if (!vote) {
-      mixtures.resize(1);
-      result.chosen_restart = mixtures[0];
-    }
-    std::ranges::sort(mixtures);
-    const auto partitions = select_partitions(result.training.assignments, mixtures, n);
-    result.model = trainer.extract(mixtures);
-    match_components(result.model, partitions,
-                     vote ? consensus(partitions, static_cast<Index>(mixtures.size()),
-                                      settings.clusters, settings.clusters, ConsensusKind::voting)
-                          : partitions);
+  std::vector<Index> mixtures = by_confidence(result.training.confidence);
+  const bool vote = settings.select == Select::consensus && mixtures.size() > 1;
+  if (!vote) {
+    mixtures.resize(1);
+    result.chosen_restart = mixtures[0];
+  }
+  std::ranges::sort(mixtures);
+  const auto partitions = select_partitions(result.training.assignments, mixtures, n);
+  result.model = trainer.extract(mixtures);
+  match_components(result.model, partitions,
+                   vote ? consensus(partitions, static_cast<Index>(mixtures.size()),
+                                    settings.clusters, settings.clusters, ConsensusKind::voting)
+                        : partitions);
+}
+
+// Centres of the scaled rows; the model's other parts are the caller's.
+void fit_kmeans(FitResult& result, const Settings& s, GroupView<const float> rows, Lanes& lanes,
+                const IterationCallbacks& callbacks) {
+  result.kmeans = kmeans(rows,
+                         {.clusters = s.clusters,
+                          .restarts = s.restarts,
+                          .iterations = s.iterations,
+                          .tolerance = s.tolerance},
+                         {s.seed, Purpose::kmeans}, lanes, callbacks);
+  const KMeansRuns& runs = *result.kmeans;
+  result.model.centres = runs.best.centres;
+  result.chosen_restart = runs.chosen;
+  result.training.iterations = runs.best.iterations;
+  result.training.converged = runs.best.converged;
+  result.training.cancelled = runs.cancelled;
+}
+
+void fit_baseline(FitResult& result, const Settings& settings, const io::Dataset& data,
+                  const FitOptions& options, const FitCallbacks& callbacks) {
+  Lanes lanes(options.device, options.math, options.threads);
+  const auto begin = std::chrono::steady_clock::now();
+  const DeviceRows rows(data.values, data.rows, data.item, lanes);
+  fit_kmeans(result, settings, rows.view(), lanes,
+             {callbacks.training.progress, callbacks.training.cancelled});
+  result.training.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  result.model.settings = settings;
+  result.model.settings.restarts = 1;
+  result.model.item = data.item;
+}
+
+}  // namespace
+
+FitResult fit(io::Dataset& data, const FitOptions& options, const FitCallbacks& callbacks) {
+  const Settings settings = options.settings.resolved(data.rows, data.item);
+  const Index features = data.item.count();
+  FitResult result;
+  const io::Scaling scaling = io::fit_scaling(data, options.scale);
+  io::apply(scaling, data.values, features);
+  if (settings.method == Method::ganmm) {
+    fit_mixtures(result, settings, data, options, callbacks);
+  } else {
+    fit_baseline(result, settings, data, options, callbacks);
   }
   result.model.scaling = scaling;
   result.model.columns = data.columns;
-  Lanes lanes(options.device, options.math, threads);
-  result.prediction = predict(result.model, data.values, n, lanes);
+  Lanes lanes(options.device, options.math, options.threads);
+  result.prediction = predict(result.model, data.values, data.rows, lanes);
   return result;
 }
 

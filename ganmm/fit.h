@@ -1,12 +1,14 @@
 // The main job in one call: scale the data, train R mixtures, choose or combine them, assign every
-// row with the finished model.
+// row with the finished model. Or the same with a simpler method.
 #pragma once
 
+#include "ganmm/kmeans.h"
 #include "ganmm/model.h"
 #include "ganmm/trainer.h"
 #include "io/dataset.h"
 #include "io/scaling.h"
 
+#include <optional>
 #include <span>
 
 namespace ganmm {
@@ -21,18 +23,19 @@ struct FitOptions {
 };
 
 struct FitCallbacks {
-  // Once, when all memory is reserved and training starts.
+  // Once, when all memory is reserved and training starts. GANMM alone.
   std::function<void(const Settings& resolved, Index memory_bytes,
                      const std::vector<Arena::Request>& plan)>
       started;
-  TrainerCallbacks training;
+  TrainerCallbacks training;  // other methods: progress and cancelled
 };
 
 struct FitResult {
-  Model model;            // ready for save_model and predict
-  Prediction prediction;  // of the training data, in file order: what predict gives on the file
-  TrainingOutcome training;
-  Index chosen_restart = -1;  // Select::confidence and all; -1 for a consensus
+  Model model;                // ready for save_model and predict
+  Prediction prediction;      // of the training data, in file order: what predict gives on the file
+  TrainingOutcome training;   // other methods have neither its confidence nor its assignments
+  Index chosen_restart = -1;  // -1 for a consensus
+  std::optional<KMeansRuns> kmeans;  // Method::kmeans
 };
 
 // `data.values` is scaled in place (model.scaling says how). Labels in `data` are not looked at.

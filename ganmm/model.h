@@ -1,7 +1,9 @@
 // A trained clustering: networks, scaling and the match of the components of several mixtures with
-// the clusters. Host memory; independent of the device it was trained on.
+// the clusters, or what another method found. Host memory; independent of the device it was trained
+// on.
 #pragma once
 
+#include "ganmm/prediction.h"
 #include "ganmm/settings.h"
 #include "io/scaling.h"
 #include "kernels/core/lanes.h"
@@ -31,6 +33,8 @@ struct Model {
   // weight[r][i]: share of all training points in component i of mixture r (for sampling).
   std::vector<float> weight;
 
+  std::vector<float> centres;  // Method::kmeans, which has nothing of the above: [N][item], scaled
+
   Index mixtures() const { return settings.restarts; }
   Index clusters() const { return settings.clusters; }
 };
@@ -40,19 +44,17 @@ struct Model {
 void save_model(const Model& model, const std::string& path);
 Model load_model(const std::string& path);
 
-struct Prediction {
-  std::vector<std::int32_t> assignments;  // [n]
-  std::vector<float> posteriors;          // [n][N]; assignments are their argmax, lowest on ties
-  double confidence = 0;                  // mean over points of the largest posterior
-};
-
 // Posterior of cluster c at x: the mean over mixtures r of p_r(i | x), i the component of mixture r
-// that stands for c.
+// that stands for c; of k-means 1 for the nearest centre.
 // values: [rows][item], already scaled. A row's result does not depend on the other rows.
 Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes);
 
+// Whether the model's method can draw samples.
+inline bool can_sample(const Model& model) { return model.settings.method != Method::kmeans; }
+
 // `count` samples of a cluster, [count][item] in the data's own units: components are chosen by
 // their share of the cluster, then their generator is run.
+// Throws ConfigError, also for a method without generators.
 std::vector<float> sample(const Model& model, Index cluster, Index count, std::uint64_t seed,
                           Lanes& lanes);
 

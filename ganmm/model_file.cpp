@@ -1,4 +1,4 @@
-// Model files: tensors, scaling and match as safetensors, settings as metadata.
+// Model files: tensors and scaling as safetensors, settings as metadata.
 #include "ganmm/mixture.h"
 #include "ganmm/model.h"
 #include "io/safetensors.h"
@@ -32,6 +32,10 @@ class Metadata {
                         key, "', found none; the file is not a ganmm model or was cut");
     return found->second;
   }
+  std::string string_or(const std::string& key, const std::string& otherwise) const {
+    const auto found = file_.metadata.find(key);
+    return found == file_.metadata.end() ? otherwise : found->second;
+  }
   template <class T>
   T number(const std::string& key) const {
     const std::string& value = string(key);
@@ -54,65 +58,40 @@ std::vector<Index> expected_shape(const nn::ParamSpec& spec, Index groups) {
   return shape;
 }
 
-}  // namespace
+// What every reader of a file has at hand.
+struct Source {
+  const io::TensorFile& file;
+  const std::string& path;
+  Metadata meta{file, path};
 
-void save_model(const Model& model, const std::string& path) {
+  void expect(const std::string& name, const std::vector<Index>& shape) const {
+    require<InputError>(file.tensor(name).shape == shape, "model '", path, "': tensor '", name,
+                        "' does not have the shape that the metadata imply; the file is damaged");
+  }
+};
+
+void save_networks(io::TensorFile& file, const Model& model) {
   const Settings& s = model.settings;
-  io::TensorFile file;
-  file.metadata = {{"format", kFormat},
-                   {"clusters", text(s.clusters)},
-                   {"mixtures", text(s.restarts)},
-                   {"net", to_string(s.net)},
-                   {"objective", to_string(s.objective)},
-                   {"hidden", text(s.hidden)},
-                   {"width", text(s.width)},
-                   {"noise", text(s.noise)},
-                   {"batch", text(s.batch)},
-                   {"seed", text(s.seed)},
-                   {"item", to_string(model.item)}};
-  std::string columns;
-  for (const auto& column : model.columns) columns += column + "\n";
-  file.metadata["columns"] = columns;
+  file.metadata["mixtures"] = text(s.restarts);
+  file.metadata["net"] = to_string(s.net);
+  file.metadata["objective"] = to_string(s.objective);
+  file.metadata["hidden"] = text(s.hidden);
+  file.metadata["width"] = text(s.width);
+  file.metadata["noise"] = text(s.noise);
+  file.metadata["batch"] = text(s.batch);
   for (const auto& [name, tensor] : model.tensors) file.add(name, tensor.shape, tensor.values);
-  file.add("scale.offset", {static_cast<Index>(model.scaling.offset.size())}, model.scaling.offset);
-  file.add("scale.factor", {static_cast<Index>(model.scaling.factor.size())}, model.scaling.factor);
   file.add("match", {s.restarts, s.clusters}, model.match);
   file.add("weight", {s.restarts, s.clusters}, model.weight);
-  file.write(path);
 }
 
-Model load_model(const std::string& path) {
-  const io::TensorFile file = io::TensorFile::read(path);
-  const Metadata meta(file, path);
-  require<InputError>(meta.string("format") == kFormat, "model '", path, "': expected format ",
-                      kFormat, ", found '", meta.string("format"),
-                      "'; it was written by another version");
-  Model model;
+void load_networks(Model& model, const Source& source) {
+  const auto& [file, path, meta] = source;
   Settings& s = model.settings;
-  s.clusters = meta.number<Index>("clusters");
   s.restarts = meta.number<Index>("mixtures");
   s.hidden = meta.number<Index>("hidden");
   s.width = meta.number<Index>("width");
   s.noise = meta.number<Index>("noise");
   s.batch = meta.number<Index>("batch");
-  s.seed = meta.number<std::uint64_t>("seed");
-
-  std::vector<Index> extents;
-  std::istringstream item(meta.string("item"));
-  for (std::string part; std::getline(item, part, 'x');) {
-    Index extent = 0;
-    const auto [at, error] = std::from_chars(part.data(), part.data() + part.size(), extent);
-    require<InputError>(error == std::errc{} && extent >= 1 && extents.size() < 3, "model '", path,
-                        "': metadata 'item': expected F or HxWxC, found '", meta.string("item"),
-                        "'");
-    extents.push_back(extent);
-  }
-  require<InputError>(extents.size() == 1 || extents.size() == 3, "model '", path,
-                      "': metadata 'item': expected F or HxWxC, found '", meta.string("item"), "'");
-  model.item = extents.size() == 1 ? Shape{extents[0]} : Shape{extents[0], extents[1], extents[2]};
-
-  std::istringstream columns(meta.string("columns"));
-  for (std::string column; std::getline(columns, column);) model.columns.push_back(column);
   // The tensors are those of the networks that the metadata describe, no more and no less.
   Arena plan;
   std::optional<Mixture<>> mixture;
@@ -124,23 +103,18 @@ Model load_model(const std::string& path) {
   } catch (const Error& error) {
     throw InputError(message("model '", path, "': ", error.what()));
   }
-
-  const auto expect = [&](const std::string& name, const std::vector<Index>& shape) {
-    require<InputError>(file.tensor(name).shape == shape, "model '", path, "': tensor '", name,
-                        "' does not have the shape that the metadata imply; the file is damaged");
-  };
-  const auto read = [&](const nn::ParamStore<float>& store) {
+  const auto read = [&, &file = file](const nn::ParamStore<float>& store) {
     for (const nn::ParamSpec& spec : store.layout().specs()) {
       const auto shape = expected_shape(spec, store.layout().groups());
-      expect(spec.name, shape);
+      source.expect(spec.name, shape);
       model.tensors[spec.name] = {shape, file.get<float>(spec.name)};
     }
   };
   read(mixture->generator_params);
   read(mixture->critic_params);
   read(mixture->classifier_params);
-  expect("match", {s.restarts, s.clusters});
-  expect("weight", {s.restarts, s.clusters});
+  source.expect("match", {s.restarts, s.clusters});
+  source.expect("weight", {s.restarts, s.clusters});
   model.match = file.get<std::int32_t>("match");
   for (Index r = 0; r < s.restarts; ++r) {
     std::vector<bool> taken(static_cast<std::size_t>(s.clusters), false);
@@ -158,19 +132,97 @@ Model load_model(const std::string& path) {
     require<InputError>(weight >= 0 && weight <= 1, "model '", path,
                         "': tensor 'weight': expected shares from 0 to 1, found ", weight);
   }
-  model.scaling.offset = file.get<double>("scale.offset");
-  model.scaling.factor = file.get<double>("scale.factor");
-  const auto entries = static_cast<Index>(model.scaling.offset.size());
-  require<InputError>(model.scaling.factor.size() == model.scaling.offset.size() &&
-                          (entries == 1 || entries == model.item.count()),
-                      "model '", path, "': scaling of ", entries, " entries: expected 1 or ",
-                      model.item.count());
+}
+
+void save_centres(io::TensorFile& file, const Model& model) {
+  file.add("centres", {model.clusters(), model.item.count()}, model.centres);
+}
+
+void load_centres(Model& model, const Source& source) {
+  source.expect("centres", {model.clusters(), model.item.count()});
+  model.centres = source.file.get<float>("centres");
+}
+
+Shape load_item(const Source& source) {
+  const std::string& spelled = source.meta.string("item");
+  std::vector<Index> extents;
+  std::istringstream item(spelled);
+  for (std::string part; std::getline(item, part, 'x');) {
+    Index extent = 0;
+    const auto [at, error] = std::from_chars(part.data(), part.data() + part.size(), extent);
+    require<InputError>(error == std::errc{} && extent >= 1 && extents.size() < 3, "model '",
+                        source.path, "': metadata 'item': expected F or HxWxC, found '", spelled,
+                        "'");
+    extents.push_back(extent);
+  }
+  require<InputError>(extents.size() == 1 || extents.size() == 3, "model '", source.path,
+                      "': metadata 'item': expected F or HxWxC, found '", spelled, "'");
+  return extents.size() == 1 ? Shape{extents[0]} : Shape{extents[0], extents[1], extents[2]};
+}
+
+io::Scaling load_scaling(const Source& source, const Shape& item) {
+  io::Scaling scaling{source.file.get<double>("scale.offset"),
+                      source.file.get<double>("scale.factor")};
+  const auto entries = static_cast<Index>(scaling.offset.size());
+  require<InputError>(
+      scaling.factor.size() == scaling.offset.size() && (entries == 1 || entries == item.count()),
+      "model '", source.path, "': scaling of ", entries, " entries: expected 1 or ", item.count());
   const auto finite = [](double value) { return std::isfinite(value); };
-  require<InputError>(std::ranges::all_of(model.scaling.offset, finite) &&
-                          std::ranges::all_of(model.scaling.factor, finite) &&
-                          std::ranges::count(model.scaling.factor, 0.0) == 0,
-                      "model '", path,
-                      "': scaling: expected finite offsets and factors other than 0");
+  require<InputError>(
+      std::ranges::all_of(scaling.offset, finite) && std::ranges::all_of(scaling.factor, finite) &&
+          std::ranges::count(scaling.factor, 0.0) == 0,
+      "model '", source.path, "': scaling: expected finite offsets and factors other than 0");
+  return scaling;
+}
+
+}  // namespace
+
+void save_model(const Model& model, const std::string& path) {
+  io::TensorFile file;
+  file.metadata = {{"format", kFormat},
+                   {"method", to_string(model.settings.method)},
+                   {"clusters", text(model.clusters())},
+                   {"seed", text(model.settings.seed)},
+                   {"item", to_string(model.item)}};
+  std::string columns;
+  for (const auto& column : model.columns) columns += column + "\n";
+  file.metadata["columns"] = columns;
+  file.add("scale.offset", {static_cast<Index>(model.scaling.offset.size())}, model.scaling.offset);
+  file.add("scale.factor", {static_cast<Index>(model.scaling.factor.size())}, model.scaling.factor);
+  switch (model.settings.method) {
+  case Method::ganmm: save_networks(file, model); break;
+  case Method::kmeans: save_centres(file, model); break;
+  }
+  file.write(path);
+}
+
+Model load_model(const std::string& path) {
+  const io::TensorFile file = io::TensorFile::read(path);
+  const Source source{file, path};
+  const Metadata& meta = source.meta;
+  require<InputError>(meta.string("format") == kFormat, "model '", path, "': expected format ",
+                      kFormat, ", found '", meta.string("format"),
+                      "'; it was written by another version");
+  Model model;
+  Settings& s = model.settings;
+  try {
+    s.method = parse_method(meta.string_or("method", "ganmm"));
+  } catch (const ConfigError& error) {
+    throw InputError(message("model '", path, "': ", error.what()));
+  }
+  s.clusters = meta.number<Index>("clusters");
+  s.restarts = 1;
+  s.seed = meta.number<std::uint64_t>("seed");
+  require<InputError>(s.clusters >= 1, "model '", path,
+                      "': metadata 'clusters': expected at least 1, found ", s.clusters);
+  model.item = load_item(source);
+  std::istringstream columns(meta.string("columns"));
+  for (std::string column; std::getline(columns, column);) model.columns.push_back(column);
+  switch (s.method) {
+  case Method::ganmm: load_networks(model, source); break;
+  case Method::kmeans: load_centres(model, source); break;
+  }
+  model.scaling = load_scaling(source, model.item);
   return model;
 }
 

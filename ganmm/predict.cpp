@@ -1,6 +1,7 @@
 // Classification and sampling with a finished model.
 #include "ganmm/e_step.h"
 #include "ganmm/hungarian.h"
+#include "ganmm/kmeans.h"
 #include "ganmm/mixture.h"
 #include "ganmm/model.h"
 #include "kernels/random.h"
@@ -32,12 +33,8 @@ struct Loaded {
   Mixture<> mixture;
 };
 
-}  // namespace
-
-Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes) {
+Prediction classify(const Model& model, std::span<const float> values, Index rows, Lanes& lanes) {
   const Index features = model.item.count(), clusters = model.clusters();
-  require<ShapeError>(static_cast<Index>(values.size()) == rows * features, "predict: expected ",
-                      rows, " rows of ", features, " values, found ", values.size(), " values");
   Loaded loaded(model, lanes);
   Arena& arena = loaded.arena;
   const Mixture<>& mixture = loaded.mixture;
@@ -104,9 +101,25 @@ Prediction predict(const Model& model, std::span<const float> values, Index rows
   return result;
 }
 
+}  // namespace
+
+Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes) {
+  const Index features = model.item.count();
+  require<ShapeError>(static_cast<Index>(values.size()) == rows * features, "predict: expected ",
+                      rows, " rows of ", features, " values, found ", values.size(), " values");
+  switch (model.settings.method) {
+  case Method::ganmm: return classify(model, values, rows, lanes);
+  case Method::kmeans: return predict_nearest(model.centres, values, rows, model.item, lanes);
+  }
+  throw Error("predict: unknown method");
+}
+
 std::vector<float> sample(const Model& model, Index cluster, Index count, std::uint64_t seed,
                           Lanes& lanes) {
   const Index clusters = model.clusters(), mixtures = model.mixtures();
+  require<ConfigError>(can_sample(model),
+                       "sample: expected a model that can draw samples, found one of method "
+                       "kmeans, which has centres alone; fit with --method ganmm");
   require<ConfigError>(cluster >= 0 && cluster < clusters, "sample: expected a cluster from 0 to ",
                        clusters - 1, ", found ", cluster);
   require<ConfigError>(count >= 1, "sample: expected at least one sample, found ", count);

@@ -20,6 +20,7 @@ struct Name {
   const char* name;
 };
 
+constexpr std::array kMethods{Name{Method::ganmm, "ganmm"}, Name{Method::kmeans, "kmeans"}};
 constexpr std::array kNets{Name{NetKind::automatic, "auto"}, Name{NetKind::mlp, "mlp"},
                            Name{NetKind::small, "small"}, Name{NetKind::conv, "conv"}};
 constexpr std::array kObjectives{Name{Objective::wgan_gp, "wgan-gp"},
@@ -48,11 +49,43 @@ std::string name_of(const Names& names, E value) {
   return "unknown";
 }
 
+// Problems with settings, reported together.
+class Problems {
+ public:
+  template <class... Parts>
+  void expect(bool good, const Parts&... parts) {
+    if (!good) text_ += (text_.empty() ? "" : "; ") + message(parts...);
+  }
+  void report() const { require<ConfigError>(text_.empty(), text_); }
+
+ private:
+  std::string text_;
+};
+
+Settings resolved_baseline(Settings s, Index rows) {
+  if (s.restarts == 0) s.restarts = 10;
+  Problems problems;
+  problems.expect(rows <= kMaxRows, "data: expected at most ", kMaxRows, " rows, found ", rows);
+  problems.expect(s.clusters >= 1, "clusters (-k): expected at least 1, found ", s.clusters);
+  problems.expect(s.clusters <= rows, "clusters (-k): expected at most the ", rows, " rows, found ",
+                  s.clusters);
+  problems.expect(s.restarts >= 1 && s.restarts <= 4096, "restarts: expected 1 to 4096, found ",
+                  s.restarts);
+  problems.expect(s.iterations >= 1 && s.iterations <= 1000000000,
+                  "iterations: expected 1 to 1000000000, found ", s.iterations);
+  problems.expect(s.tolerance >= 0 && std::isfinite(s.tolerance),
+                  "tolerance: expected a finite number >= 0, found ", s.tolerance);
+  problems.report();
+  return s;
+}
+
 }  // namespace
 
+Method parse_method(const std::string& name) { return parse("method", kMethods, name); }
 NetKind parse_net(const std::string& name) { return parse("net", kNets, name); }
 Objective parse_objective(const std::string& name) { return parse("objective", kObjectives, name); }
 Select parse_select(const std::string& name) { return parse("selection", kSelects, name); }
+std::string to_string(Method method) { return name_of(kMethods, method); }
 std::string to_string(NetKind kind) { return name_of(kNets, kind); }
 std::string to_string(Objective objective) { return name_of(kObjectives, objective); }
 std::string to_string(Select select) { return name_of(kSelects, select); }
@@ -89,11 +122,10 @@ std::string to_string(const std::vector<SigmaStep>& sigma) {
 }
 
 Settings Settings::resolved(Index rows, Shape item) const {
+  if (method != Method::ganmm) return resolved_baseline(*this, rows);
   Settings s = *this;
-  std::string problems;
-  const auto expect = [&](bool good, const auto&... parts) {
-    if (!good) problems += (problems.empty() ? "" : "; ") + message(parts...);
-  };
+  Problems problems;
+  const auto expect = [&](bool good, const auto&... parts) { problems.expect(good, parts...); };
   const bool image = item.rank() == 3;
   if (s.net == NetKind::automatic) {
     s.net = image && item[0] >= 8 && item[1] >= 8 ? NetKind::conv : NetKind::mlp;
@@ -158,7 +190,7 @@ Settings Settings::resolved(Index rows, Shape item) const {
            "sigma: expected a rising iteration after every share but the last, found ", step.until,
            " after ", previous);
   }
-  require<ConfigError>(problems.empty(), problems);
+  problems.report();
 
   // What follows combines settings that are in range by themselves.
   const Index passes = std::max(s.critic_steps, s.classifier_steps);
@@ -171,9 +203,19 @@ Settings Settings::resolved(Index rows, Shape item) const {
            "consensus: expected (restarts x clusters)^2 of at most ", kMaxConsensusCells,
            ", found (", s.restarts, " x ", s.clusters, ")^2; use --select confidence");
   }
-  require<ConfigError>(problems.empty(), problems);
+  problems.report();
   if (s.pool == 0) s.pool = std::max<Index>(500 * s.clusters, 5000);
   s.pool = std::min(s.pool, rows);
+  return s;
+}
+
+Settings Settings::of(Method method) {
+  Settings s;
+  s.method = method;
+  if (method == Method::kmeans) {
+    s.iterations = 300;
+    s.tolerance = 1e-4;
+  }
   return s;
 }
 

@@ -1,4 +1,4 @@
-// Every setting of a GANMM fit with default, unit and range.
+// Every setting of a fit with default, unit and range.
 #pragma once
 
 #include "kernels/core/shape.h"
@@ -10,6 +10,10 @@
 
 namespace ganmm {
 
+enum class Method {
+  ganmm,   // the mixture of GANs
+  kmeans,  // ganmm/kmeans.h
+};
 enum class NetKind {
   automatic,  // conv for images of at least 8 x 8, mlp otherwise
   mlp,        // one hidden layer of `hidden` units (published nets for tables)
@@ -27,9 +31,11 @@ enum class Select {
 };
 enum class InitialPartition { random, kmeans, given };
 
+Method parse_method(const std::string& name);
 NetKind parse_net(const std::string& name);
 Objective parse_objective(const std::string& name);
 Select parse_select(const std::string& name);
+std::string to_string(Method method);
 std::string to_string(NetKind kind);
 std::string to_string(Objective objective);
 std::string to_string(Select select);
@@ -45,12 +51,15 @@ struct SigmaStep {
 std::vector<SigmaStep> parse_sigma(const std::string& text);
 std::string to_string(const std::vector<SigmaStep>& sigma);
 
+// Defaults are GANMM's; Settings::of has those of the other methods, which look at what is marked
+// with their name alone.
 struct Settings {
-  Index clusters = 0;  // N >= 2
-  Index restarts = 0;  // R mixtures, trained side by side; 0: 8, for conv nets 1
+  Method method = Method::ganmm;
+  Index clusters = 0;  // all: N >= 2, kmeans >= 1
+  Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, for conv nets 1, kmeans 10
   Select select = Select::consensus;
   InitialPartition init = InitialPartition::random;
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;  // all
 
   NetKind net = NetKind::automatic;
   Index hidden = 64;  // units of the mlp's hidden layer
@@ -76,15 +85,19 @@ struct Settings {
 
   std::vector<SigmaStep> sigma = {{500, 0.5}, {1000, 0.2}, {2000, 0.1}, {0, 0.04}};
   Index pretrain = 500;      // iterations on the initial partition
-  Index iterations = 5000;   // EM iterations at most
+  Index iterations = 5000;   // all: EM iterations at most, kmeans: of a restart
   Index pool = 0;            // rows classified per EM iteration; 0: all, at most max(500 N, 5000)
   Index check_every = 100;   // EM iterations between assignments of the whole data set
   double tolerance = 0.001;  // stop when fewer points (share) changed cluster between checks ...
   Index patience = 5;        // ... this many checks in a row, after sigma reached its floor
+                             // kmeans: KMeansSettings::tolerance
 
   // Fills the values that are 0 = automatic for data items of this shape, and reports all problems
   // at once as one ConfigError.
   Settings resolved(Index rows, Shape item) const;
+
+  // The defaults of a method.
+  static Settings of(Method method);
 
   // The published code's behaviour, faults included (docs/architecture.md lists them).
   static Settings reference();

@@ -106,7 +106,7 @@ std::vector<std::int32_t> TrainingRun<T>::half_of(std::span<const std::int32_t> 
   ctx.copy_to_device(numbers.data(), rows.data(), rows.size() * sizeof(std::int32_t));
   const GroupView<float> view(values.data(), 1, count, item_);
   kernels::gather_rows<float>(ctx, view, data(), numbers.data(), count);
-  const auto halves = kmeans(view, 2, key, lanes_).labels;
+  const auto halves = kmeans(view, {.clusters = 2}, key, lanes_).best.labels;
   std::vector<std::int32_t> half;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (halves[i] == 1) half.push_back(rows[i]);

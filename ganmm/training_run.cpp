@@ -135,9 +135,9 @@ std::vector<std::int32_t> TrainingRun<T>::initial_labels(std::span<const std::in
     }
     case InitialPartition::kmeans: {
       const auto result =
-          kmeans(data(), settings_.clusters,
+          kmeans(data(), {.clusters = settings_.clusters},
                  {settings_.seed, Purpose::kmeans, static_cast<std::uint32_t>(r), 0}, lanes_);
-      std::ranges::copy(result.labels, label);
+      std::ranges::copy(result.best.labels, label);
       break;
     }
     case InitialPartition::given: {

@@ -39,7 +39,8 @@ void print_summary(const FitRecord& record, const std::string& folder,
   std::cout << record.data.rows << " points of " << to_string(record.data.item) << " features in "
             << settings.clusters << " clusters, ";
   if (settings.restarts > 1) {
-    std::cout << settings.restarts << " restarts (" << to_string(settings.select) << "), ";
+    std::cout << settings.restarts << " restarts ("
+              << (record.result.kmeans ? "smallest inertia" : to_string(settings.select)) << "), ";
   }
   std::cout << training.iterations << " iterations, "
             << (training.cancelled   ? "interrupted"
@@ -47,8 +48,13 @@ void print_summary(const FitRecord& record, const std::string& folder,
                                      : "not converged")
             << ", " << std::fixed << std::setprecision(1) << training.seconds << " s\n";
   if (record.scores) print_scores(std::cout, *record.scores);
-  std::cout << std::setprecision(3) << "confidence " << record.result.prediction.confidence
-            << "\ncluster sizes";
+  if (record.result.kmeans) {
+    std::cout << std::defaultfloat << std::setprecision(9) << "inertia "
+              << record.result.kmeans->best.inertia;
+  } else {
+    std::cout << std::setprecision(3) << "confidence " << record.result.prediction.confidence;
+  }
+  std::cout << "\ncluster sizes";
   for (const Index size : cluster_sizes(record)) std::cout << ' ' << size;
   std::cout << '\n' << folder << ':';
   for (const std::string& file : files) std::cout << ' ' << file;
@@ -68,7 +74,9 @@ int run_fit(const FitArguments& arguments) {
   History history(settings, data.labels);
   Index steps = 0;
   FitCallbacks callbacks;
-  if (arguments.verbose) {
+  if (arguments.verbose && settings.method != Method::ganmm) {
+    std::cerr << "settings: " << settings_json(settings, options.scale).dump() << '\n';
+  } else if (arguments.verbose) {
     callbacks.started = [&](const Settings& resolved, Index bytes, const auto& plan) {
       print_plan(options, resolved, bytes, plan);
     };
@@ -84,6 +92,7 @@ int run_fit(const FitArguments& arguments) {
   callbacks.training.cancelled = [&] { return signals.requested(); };
   const FitResult result = fit(data, options, callbacks);
   progress.finish();
+  history.add(result);
 
   std::optional<Scores> scores;
   if (!data.labels.empty()) scores = score(result.prediction.assignments, data.labels);

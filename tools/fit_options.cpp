@@ -56,13 +56,14 @@ void FitArguments::add_spelled(CLI::App& app, const std::string& name, T Setting
 }
 
 FitArguments::FitArguments(CLI::App& app) {
-  app.footer("Every option can also stand in a file, without its dashes: --config FILE, for\n"
-             "example with the lines clusters=7 and sigma=\"0.5:500,0.04\".\n\n"
-             "Files in the run folder: assignments.npy, posteriors.npy, model.safetensors,\n"
-             "metrics.json, history.csv, for images samples.png, with --select all also\n"
-             "assignments-all.npy. samples_per_second in metrics.json counts the rows that the\n"
-             "critics were trained on: iterations with pre-training x restarts x clusters x\n"
-             "critic steps x batch / seconds.");
+  app.footer(
+      "Every option can also stand in a file, without its dashes: --config FILE, for\n"
+      "example with the lines clusters=7 and sigma=\"0.5:500,0.04\".\n\n"
+      "Files in the run folder: assignments.npy, posteriors.npy, model.safetensors,\n"
+      "metrics.json, history.csv, for images samples.png (not kmeans), with --select all also\n"
+      "assignments-all.npy. samples_per_second in metrics.json counts the rows that the\n"
+      "critics were trained on: iterations with pre-training x restarts x clusters x\n"
+      "critic steps x batch / seconds; of kmeans all rows, once in every iteration.");
   add_problem(app);
   add_networks(app);
   add_training(app);
@@ -71,7 +72,12 @@ FitArguments::FitArguments(CLI::App& app) {
 
 void FitArguments::add_problem(CLI::App& app) {
   data.add_to(app);
-  add(app, "-k,--clusters", &Settings::clusters, "number of clusters, 2 to the number of rows");
+  app.add_option("--method", method_,
+                 "ganmm (the mixture of GANs) or kmeans (greedy k-means++, Lloyd, the restart of "
+                 "the smallest inertia)")
+      ->capture_default_str();
+  add(app, "-k,--clusters", &Settings::clusters,
+      "number of clusters, 2 (kmeans: 1) to the number of rows");
   app.get_option("--clusters")->required()->default_str("");
   app.add_option("--scale", scale_,
                  "auto (maxabs for tables, unit for images), none, standard, maxabs, minmax or "
@@ -83,7 +89,7 @@ void FitArguments::add_problem(CLI::App& app) {
       ->type_name("random|kmeans|FILE")
       ->capture_default_str();
   add(app, "--restarts", &Settings::restarts,
-      "mixtures trained side by side; 0: 8, for conv nets 1");
+      "mixtures trained side by side; 0: 8, for conv nets 1; kmeans: runs, 0: 10");
   add_spelled(app, "--select", &Settings::select, parse_select,
               "what becomes of them: the one of most confidence, their consensus, or all: as "
               "confidence, and every partition is kept");
@@ -91,6 +97,9 @@ void FitArguments::add_problem(CLI::App& app) {
   app.add_option("--compat", compat_,
                  "reference: start from the settings of the published code, its faults included")
       ->check(CLI::IsMember({"reference"}).description(""));
+  for (const char* name : {"--init", "--select", "--compat"}) {
+    of_ganmm_.push_back(app.get_option(name));
+  }
 }
 
 void FitArguments::add_networks(CLI::App& app) {
@@ -109,16 +118,23 @@ void FitArguments::add_networks(CLI::App& app) {
   add(app, "--clip", &Settings::clip, "wgan-clip: largest absolute value of a critic's weights");
   const auto options = app.get_options();
   std::for_each(options.begin() + static_cast<std::ptrdiff_t>(first), options.end(),
-                [&](CLI::Option* option) { option->group(group); });
+                [&](CLI::Option* option) {
+                  option->group(group);
+                  of_ganmm_.push_back(option);
+                });
 }
 
 void FitArguments::add_training(CLI::App& app) {
   const std::string group = "Training";
   const auto first = app.get_options().size();
-  add(app, "--iterations", &Settings::iterations, "EM iterations at most");
-  add(app, "--pretrain", &Settings::pretrain, "iterations on the first partition before that");
+  add(app, "--iterations", &Settings::iterations, "EM iterations at most; kmeans: 300 of a run");
   add(app, "--tolerance", &Settings::tolerance,
-      "stop when a smaller share of the points changes cluster from check to check ...");
+      "stop when a smaller share of the points changes cluster from check to check ...; kmeans: "
+      "when the squared shifts of the centres sum up to at most this x the features' mean "
+      "variance (1e-4)");
+  const auto of_all_methods = app.get_options().size();
+  add(app, "--pretrain", &Settings::pretrain,
+      "iterations on the first partition before the first EM iteration");
   add(app, "--patience", &Settings::patience, "... in this many checks in a row");
   add(app, "--check-every", &Settings::check_every, "EM iterations between checks");
   add(app, "--batch", &Settings::batch, "rows per critic step");
@@ -138,6 +154,8 @@ void FitArguments::add_training(CLI::App& app) {
   add(app, "--pool", &Settings::pool,
       "rows classified per EM iteration; 0: all, at most the larger of 500 per cluster and 5000");
   const auto options = app.get_options();
+  of_ganmm_.insert(of_ganmm_.end(), options.begin() + static_cast<std::ptrdiff_t>(of_all_methods),
+                   options.end());
   std::for_each(options.begin() + static_cast<std::ptrdiff_t>(first), options.end(),
                 [&](CLI::Option* option) { option->group(group); });
 }
@@ -152,9 +170,20 @@ void FitArguments::add_output(CLI::App& app) {
   app.add_flag("--verbose", verbose, "resolved settings and memory plan to stderr");
 }
 
+void FitArguments::require_options_of(Method method) const {
+  if (method == Method::ganmm) return;
+  for (const CLI::Option* option : of_ganmm_) {
+    require<ConfigError>(option->count() == 0, "option ", option->get_name(),
+                         ": expected it with method ganmm alone, found it with method ",
+                         to_string(method), "; leave it out");
+  }
+}
+
 FitOptions FitArguments::options(const io::Dataset& dataset) const {
+  const Method method = parse_method(method_);
+  require_options_of(method);
   FitOptions options;
-  options.settings = compat_.empty() ? Settings{} : Settings::reference();
+  options.settings = compat_.empty() ? Settings::of(method) : Settings::reference();
   for (const auto& apply : apply_) apply(options.settings);
   Settings& settings = options.settings;
   if (init_ == to_string(InitialPartition::kmeans)) {

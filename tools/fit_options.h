@@ -42,13 +42,16 @@ class FitArguments {
   void add_networks(CLI::App& app);
   void add_training(CLI::App& app);
   void add_output(CLI::App& app);
+  void require_options_of(Method method) const;
 
   Settings given_;
   std::vector<std::function<void(Settings&)>> apply_;  // options that were given
   std::string scale_ = "auto";
   std::string init_;
   std::string compat_;
+  std::string method_ = to_string(Method::ganmm);
   const CLI::Option* hidden_ = nullptr;
+  std::vector<const CLI::Option*> of_ganmm_;  // which other methods do not have
 };
 
 }  // namespace ganmm::tools

@@ -6,10 +6,22 @@ namespace ganmm::tools {
 
 History::History(const Settings& settings, std::span<const std::int32_t> labels) : labels_(labels) {
   text_.precision(9);
+  if (settings.method == Method::kmeans) {
+    text_ << "iteration,inertia\n";
+    return;
+  }
   text_ << "iteration,seconds,restart,changed,confidence,classifier_loss,critic_loss,penalty,"
            "generator_loss";
   for (Index cluster = 0; cluster < settings.clusters; ++cluster) text_ << ",size_" << cluster;
   text_ << ",restarted" << (labels_.empty() ? "" : ",purity,ari,nmi") << '\n';
+}
+
+void History::add(const FitResult& result) {
+  if (!result.kmeans) return;
+  Index iteration = 0;
+  for (const double value : result.kmeans->best.trace) {
+    text_ << ++iteration << ',' << value << '\n';
+  }
 }
 
 void History::add(const Report& report) {

@@ -1,7 +1,7 @@
-// history.csv: one row per check and restart.
+// history.csv: one row per check and restart, or per iteration of the chosen restart.
 #pragma once
 
-#include "ganmm/trainer.h"
+#include "ganmm/fit.h"
 
 #include <span>
 #include <sstream>
@@ -16,6 +16,7 @@ class History {
   History(const Settings& settings, std::span<const std::int32_t> labels);
 
   void add(const Report& report);
+  void add(const FitResult& result);  // methods that make no reports
   std::string text() const { return text_.str(); }
 
  private:

@@ -11,10 +11,23 @@ using Json = nlohmann::ordered_json;
 
 double samples_per_second(const FitRecord& record) {
   const Settings& s = record.settings;
-  const double rows = static_cast<double>(record.steps) * static_cast<double>(s.restarts) *
-                      static_cast<double>(s.clusters) * static_cast<double>(s.critic_steps) *
-                      static_cast<double>(s.batch);
-  return record.result.training.seconds > 0 ? rows / record.result.training.seconds : 0;
+  const Index rows = s.method == Method::ganmm ? s.restarts * s.clusters * s.critic_steps * s.batch
+                                               : record.data.rows;
+  const double all = static_cast<double>(record.steps) * static_cast<double>(rows);
+  return record.result.training.seconds > 0 ? all / record.result.training.seconds : 0;
+}
+
+// What tells how sure or how good a partition is, and how it was chosen.
+void add_quality(Json& json, const FitRecord& record) {
+  const FitResult& result = record.result;
+  json["confidence"] = result.kmeans ? Json() : Json(result.prediction.confidence);
+  if (result.kmeans) json["inertia"] = result.kmeans->best.inertia;
+  json["sizes"] = cluster_sizes(record);
+  const bool ganmm = record.settings.method == Method::ganmm;
+  if (ganmm) json["select"] = to_string(record.settings.select);
+  json["chosen_restart"] = result.chosen_restart < 0 ? Json() : Json(result.chosen_restart);
+  if (ganmm) json["restart_confidence"] = result.training.confidence;
+  if (result.kmeans) json["restart_inertia"] = result.kmeans->inertia;
 }
 
 }  // namespace
@@ -28,6 +41,10 @@ std::vector<Index> cluster_sizes(const FitRecord& record) {
 }
 
 Json settings_json(const Settings& s, io::ScaleKind scale) {
+  if (s.method == Method::kmeans) {
+    return {
+        {"scale", io::to_string(scale)}, {"iterations", s.iterations}, {"tolerance", s.tolerance}};
+  }
   return {
       {"scale", io::to_string(scale)},
       {"init", to_string(s.init)},
@@ -64,7 +81,7 @@ Json metrics_json(const FitRecord& record) {
   const Settings& s = record.settings;
   const FitResult& result = record.result;
   Json json = {
-      {"method", "ganmm"},
+      {"method", to_string(s.method)},
       {"version", GANMM_VERSION},
       {"backend", record.options.device.kind == DeviceKind::cpu ? "cpu" : "cuda"},
       {"device", to_string(record.options.device)},
@@ -81,13 +98,9 @@ Json metrics_json(const FitRecord& record) {
       {"interrupted", result.training.cancelled},
       {"seconds", result.training.seconds},
       {"samples_per_second", samples_per_second(record)},
-      {"confidence", result.prediction.confidence},
-      {"sizes", cluster_sizes(record)},
-      {"select", to_string(s.select)},
-      {"chosen_restart", result.chosen_restart < 0 ? Json() : Json(result.chosen_restart)},
-      {"restart_confidence", result.training.confidence},
-      {"settings", settings_json(s, record.options.scale)},
   };
+  add_quality(json, record);
+  json["settings"] = settings_json(s, record.options.scale);
   if (record.scores) add_scores(json, *record.scores, record.data.label_names);
   return json;
 }

@@ -37,7 +37,7 @@ std::vector<std::string> write_run_folder(const std::string& folder, const FitRe
 
   io::write_npy(place("assignments.npy"), {n}, result.prediction.assignments.data());
   io::write_npy(place("posteriors.npy"), {n, clusters}, result.prediction.posteriors.data());
-  if (record.settings.select == Select::all) {
+  if (record.settings.method == Method::ganmm && record.settings.select == Select::all) {
     io::write_npy(place("assignments-all.npy"), {record.settings.restarts, n},
                   result.training.assignments.data());
   } else {
@@ -45,7 +45,7 @@ std::vector<std::string> write_run_folder(const std::string& folder, const FitRe
   }
   save_model(result.model, place("model.safetensors"));
   write_text(place("history.csv"), history.text());
-  if (is_image(record.data.item) && io::has_png()) {
+  if (is_image(record.data.item) && io::has_png() && can_sample(result.model)) {
     Lanes lanes(record.options.device, record.options.math, 1);
     const auto samples =
         draw_samples(result.model, 0, clusters, kSamplesPerCluster, record.settings.seed, lanes);

@@ -11,7 +11,8 @@
 
 namespace ganmm::tools {
 
-// Writes assignments.npy, posteriors.npy, model.safetensors, history.csv, for images samples.png,
+// Writes assignments.npy, posteriors.npy, model.safetensors, history.csv, for images samples.png
+// where the method can make them,
 // with Select::all assignments-all.npy, and metrics.json last, so that it stands for a complete
 // folder. Optional files of an older run in the same folder are removed. `range`: of the data.
 // Returns the names of the files. Throws IoError.

@@ -44,7 +44,8 @@ void Lanes::for_each(Index tasks, const std::function<void(int, Index)>& body) {
     }
   };
 #if GANMM_HAVE_OPENMP
-#pragma omp parallel num_threads(count())
+  const int threads = tasks > 1 ? count() : 1;  // one task does not wait for idle threads
+#pragma omp parallel num_threads(threads)
   {
     // Libraries called from a lane (oneDNN) ask OpenMP how many threads they may use; one, or sums
     // would be split differently for different lane counts.

@@ -197,3 +197,29 @@ TEST_CASE(
   CHECK(model.weight[2] == 0.0f);
   CHECK(model.weight[4] == doctest::Approx(3.0 / 6));
 }
+
+TEST_CASE("fit: k-means finds the blobs, and its model file predicts what it was fitted to") {
+  auto data = test::blobs(301, 3, 5);
+  for (float& value : data.values) value = 100.0f + 10.0f * value;
+  const auto raw = data.values;
+  FitOptions options;
+  options.settings = Settings::of(Method::kmeans);
+  options.settings.clusters = 5;
+  options.threads = 1;
+  const FitResult result = fit(data, options);
+  CHECK(score(result.prediction.assignments, data.labels).ari == 1.0);
+  REQUIRE(result.kmeans);
+  CHECK(result.kmeans->inertia.size() == 10);
+  CHECK(result.prediction.assignments == result.kmeans->best.labels);
+  CHECK(result.training.converged);
+  TemporaryFile file;
+  save_model(result.model, file.path);
+  const Model model = load_model(file.path);
+  CHECK(model.settings.method == Method::kmeans);
+  CHECK(model.centres == result.model.centres);
+  auto again = raw;
+  io::apply(model.scaling, again, 3);
+  Lanes lanes({}, MathMode::fp32, 2);
+  CHECK(predict(model, again, 301, lanes).assignments == result.prediction.assignments);
+  CHECK_THROWS_AS((void)sample(model, 0, 1, 0, lanes), ConfigError);
+}

@@ -121,6 +121,12 @@ TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, n
       {"predict model.safetensors good.npy", "model.safetensors"},
       {"sample missing.safetensors", "missing.safetensors"},
       {"score labels.csv initial.csv", "found"},
+      {"fit good.npy -k 2 --method bogus", "ganmm, kmeans"},
+      {"fit good.npy -k 13 --method kmeans", "found 13"},
+      {"fit good.npy -k 2 --method kmeans --sigma 0.1", "--sigma"},
+      {"fit good.npy -k 2 --method kmeans --init kmeans", "--init"},
+      {"fit good.npy -k 2 --method kmeans --hidden 8", "--hidden"},
+      {"fit good.npy -k 2 --method kmeans --tolerance -1", "tolerance"},
       {"bogus", "bogus"},
       {"", "fit, predict"},
   };
@@ -224,6 +230,41 @@ TEST_CASE("cli: fit, predict, score and sample agree on the same data") {
   const Outcome other = place.run("predict run/model.safetensors wide.npy --out other");
   check_refused(other, 2, "expected rows of 2 features, found 3");
   CHECK_FALSE(place.exists("other"));
+}
+
+TEST_CASE("cli: k-means writes a run folder that predict reads") {
+  const Workplace place;
+  const Points points = blobs(200, 2);
+  place.write("points.npy", points.values);
+  place.write("labels.npy", points.labels);
+  const Outcome fitted =
+      place.run("fit points.npy -k 3 --method kmeans --labels labels.npy --json --out run");
+  check_success(fitted);
+  const auto metrics = nlohmann::json::parse(fitted.out);
+  CHECK(metrics == nlohmann::json::parse(place.read("run/metrics.json")));
+  CHECK(metrics["method"] == "kmeans");
+  CHECK(metrics["restarts"] == 10);
+  CHECK(metrics["confidence"].is_null());
+  CHECK(metrics["ari"] == 1.0);
+  CHECK(metrics["converged"] == true);
+  CHECK(metrics["restart_inertia"].size() == 10);
+  CHECK(metrics["inertia"] == metrics["restart_inertia"][metrics["chosen_restart"].get<size_t>()]);
+  CHECK(metrics["settings"]["tolerance"] == 1e-4);
+  CHECK_FALSE(metrics["settings"].contains("sigma"));
+  const std::string history = place.read("run/history.csv");
+  check_contains(history, "iteration,inertia\n1,");
+  CHECK(std::count(history.begin(), history.end(), '\n') ==
+        1 + metrics["iterations"].get<std::ptrdiff_t>());
+  check_contains(place.read("run/posteriors.npy"), "(200, 3)");
+
+  check_success(place.run("predict run/model.safetensors points.npy --out again"));
+  CHECK(place.read("again/assignments.npy") == place.read("run/assignments.npy"));
+  check_refused(place.run("sample run/model.safetensors --out none"), 2, "kmeans");
+  CHECK_FALSE(place.exists("none"));
+
+  place.write("images.npy", io::test::npy("|u1", "(40, 8, 8)", halves(40, 8)));
+  check_success(place.run("fit images.npy -k 2 --method kmeans --json --out images"));
+  CHECK_FALSE(place.exists("images/samples.png"));
 }
 
 TEST_CASE("cli: predict refuses columns in another order, and takes data without names") {
