@@ -39,11 +39,9 @@ void fit_mixtures(FitResult& result, const Settings& settings, const io::Dataset
   const int threads = options.threads == 0 ? hardware_threads() : options.threads;
   const int lane_count =
       static_cast<int>(std::min<Index>(threads, settings.restarts * settings.clusters));
-  Lanes lanes(options.device, options.math, lane_count);
+  Lanes lanes(options.device, options.math, lane_count, options.conv_path);
   Trainer trainer(settings, data.values, n, data.item, options.initial, lanes);
-  if (callbacks.started) {
-    callbacks.started(settings, trainer.memory_bytes(), trainer.memory_plan());
-  }
+  if (callbacks.started) callbacks.started(settings, trainer);
   result.training = trainer.run(callbacks.training);
 
   std::vector<Index> mixtures = by_confidence(result.training.confidence);
@@ -107,7 +105,7 @@ FitResult fit(io::Dataset& data, const FitOptions& options, const FitCallbacks& 
   }
   result.model.scaling = scaling;
   result.model.columns = data.columns;
-  Lanes lanes(options.device, options.math, options.threads);
+  Lanes lanes(options.device, options.math, options.threads, options.conv_path);
   result.prediction = predict(result.model, data.values, data.rows, lanes);
   return result;
 }

@@ -142,7 +142,7 @@ Settings Settings::resolved(Index rows, Shape item) const {
   }
 
   expect(rows <= kMaxRows, "data: expected at most ", kMaxRows, " rows, found ", rows);
-  expect(s.clusters >= 2, "clusters (-k): expected at least 2, found ", s.clusters);
+  expect(s.clusters >= 1, "clusters (-k): expected at least 1, found ", s.clusters);
   expect(s.clusters <= rows, "clusters (-k): expected at most the ", rows, " rows, found ",
          s.clusters);
   expect(s.restarts >= 1 && s.restarts <= 4096, "restarts: expected 1 to 4096, found ", s.restarts);
@@ -204,6 +204,7 @@ Settings Settings::resolved(Index rows, Shape item) const {
            ", found (", s.restarts, " x ", s.clusters, ")^2; use --select confidence");
   }
   problems.report();
+  if (s.clusters == 1) s.sigma = {{0, 0.0}};  // there are no rows of others
   if (s.pool == 0) s.pool = std::max<Index>(500 * s.clusters, 5000);
   s.pool = std::min(s.pool, rows);
   return s;

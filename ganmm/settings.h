@@ -55,7 +55,7 @@ std::string to_string(const std::vector<SigmaStep>& sigma);
 // with their name alone.
 struct Settings {
   Method method = Method::ganmm;
-  Index clusters = 0;  // all: N >= 2, kmeans >= 1
+  Index clusters = 0;  // all: N >= 1
   Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, for conv nets 1, kmeans 10
   Select select = Select::consensus;
   InitialPartition init = InitialPartition::random;

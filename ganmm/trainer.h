@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace ganmm {
@@ -71,6 +72,8 @@ class Trainer {
   // The memory plan: name and bytes of every request, after construction.
   const std::vector<Arena::Request>& memory_plan() const { return run_->memory_plan(); }
   Index memory_bytes() const { return run_->memory_bytes(); }
+  // How the work is done where there is a choice, for people, a line each: the M-step, layers.
+  std::vector<std::string> describe() const { return run_->describe(); }
 
   // Measures the ops of all iterations from now on, on lane 0 and beside it; null ends that.
   void set_meter(Meter* meter) { run_->set_meter(meter); }
@@ -89,6 +92,7 @@ class Trainer {
     virtual ~Run() = default;
     virtual const std::vector<Arena::Request>& memory_plan() const = 0;
     virtual Index memory_bytes() const = 0;
+    virtual std::vector<std::string> describe() const = 0;
     virtual void set_meter(Meter* meter) = 0;
     virtual std::size_t graph_nodes() const = 0;
     virtual TrainingOutcome run(const TrainerCallbacks& callbacks) = 0;

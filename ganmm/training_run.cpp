@@ -76,6 +76,20 @@ Index TrainingRun<T>::memory_bytes() const {
 }
 
 template <class T>
+std::vector<std::string> TrainingRun<T>::describe() const {
+  const std::string& reason = work_.front()->m_step.layer_by_layer_because();
+  std::vector<std::string> lines{reason.empty() ? "M-step: one op per iteration"
+                                                : "M-step: layer by layer, because " + reason};
+  const auto add = [&](const char* name, const auto& net) {
+    for (const std::string& line : net.describe(main())) lines.push_back(name + (' ' + line));
+  };
+  add("generator", mixture_.generator);
+  add("critic", mixture_.critic);
+  add("classifier", mixture_.classifier);
+  return lines;
+}
+
+template <class T>
 void TrainingRun<T>::set_meter(Meter* meter) {
   main().set_meter(meter);
   if (side_ != nullptr) side_->set_meter(meter);

@@ -23,6 +23,7 @@ class TrainingRun final : public Trainer::Run {
 
   const std::vector<Arena::Request>& memory_plan() const override { return arena_.requests(); }
   Index memory_bytes() const override;
+  std::vector<std::string> describe() const override;
   void set_meter(Meter* meter) override;
   std::size_t graph_nodes() const override { return iteration_.nodes(); }
   TrainingOutcome run(const TrainerCallbacks& callbacks) override;
@@ -64,6 +65,7 @@ class TrainingRun final : public Trainer::Run {
   kernels::PoolView pool_view() const;
   const kernels::Clock* clock() const { return shared_.clock.data(); }
   Context& main() { return lanes_.context(0); }
+  const Context& main() const { return lanes_.context(0); }
   // Where classifiers train beside the critic steps: a second stream on a GPU.
   Context& side(int lane) { return side_ == nullptr ? lanes_.context(lane) : *side_; }
   LaneWork& work(int lane) { return *work_[static_cast<std::size_t>(lane)]; }

@@ -21,6 +21,9 @@ class Conv final : public LinearLayer<T> {
   Index workspace(const Context& ctx, Index groups, Index batch) const override {
     return kernels::conv_workspace<T>(ctx, groups, batch, geometry_);
   }
+  std::string describe(const Context& ctx) const override {
+    return ctx.on_cpu() ? std::string() : kernels::describe_conv<T>(ctx, geometry_);
+  }
 
  private:
   void map_forward(Context& ctx, const ParamRange<T>& params, const Site<T>& site,

@@ -20,6 +20,7 @@
 #include "nn/param_store.h"
 
 #include <memory>
+#include <string>
 
 namespace ganmm::nn {
 
@@ -49,6 +50,8 @@ class Layer {
   virtual Index workspace(const Context& /*ctx*/, Index /*groups*/, Index /*batch*/) const {
     return 0;
   }
+  // How this context computes the layer, for people; empty where it has no choice.
+  virtual std::string describe(const Context& /*ctx*/) const { return {}; }
   // Whether a per-sample gradient penalty exists through this layer (not through batch norm).
   virtual bool couples_samples() const { return false; }
 

@@ -134,6 +134,18 @@ Site<T> Tape<T>::site(std::size_t layer, Index first, Index rows) const {
 }
 
 template <class T>
+std::vector<std::string> Sequential<T>::describe(const Context& ctx) const {
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const std::string how = layers_[i]->describe(ctx);
+    if (how.empty()) continue;
+    lines.push_back(message("layer ", i + 1, " (", to_string(layers_[i]->input()), " to ",
+                            to_string(layers_[i]->output()), "): ", how));
+  }
+  return lines;
+}
+
+template <class T>
 Index workspace(const Sequential<T>& net, const Context& ctx, Index groups, Index batch) {
   Index bytes = 0;
   for (const auto& layer : net.layers())

@@ -30,6 +30,10 @@ class Sequential {
   Shape output() const { return layers_.back()->output(); }
   const std::vector<std::unique_ptr<Layer<T>>>& layers() const { return layers_; }
 
+  // How this context computes the layers that leave it a choice, a line each:
+  // "layer 1 (28x28x1 to 14x14x16): forward direct, ...".
+  std::vector<std::string> describe(const Context& ctx) const;
+
   // The layout of this network's tensors for `groups` networks.
   ParamLayout layout(Index groups) const;
 

@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 
 struct BenchArguments {
   DeviceArguments device;
-  std::string net = "all", objective = "wgan-gp", json;
+  std::string net = "auto", objective = "wgan-gp", json;
   std::vector<std::string> math;
   std::vector<Index> clusters, restarts = {1};
   double seconds = 1.0;
@@ -118,18 +118,18 @@ int run_bench(const BenchArguments& arguments) {
     DeviceArguments with_mode = arguments.device;
     with_mode.math = mode;
     with_mode.require_available();
-    const MathMode math = with_mode.math_mode();
-    const Ceilings ceilings = measure_ceilings(device, math, arguments.device.threads);
+    const Ceilings ceilings = measure_ceilings(with_mode);
     record["ceilings"][mode] = {{"flops_per_second", ceilings.flops_per_second},
                                 {"bytes_per_second", ceilings.bytes_per_second}};
     const std::vector<Index> counts =
         arguments.clusters.empty() ? std::vector<Index>{0} : arguments.clusters;
     for (const Index clusters : counts) {
       for (const Index restarts : arguments.restarts) {
-        for (const StepCase& step : published_steps(
-                 arguments.net, parse_objective(arguments.objective), clusters, restarts)) {
-          const StepResult result = measure_step(step, device, math, arguments.device.threads,
-                                                 arguments.seconds, ceilings, arguments.ops);
+        for (const StepCase& step :
+             published_steps(arguments.net, device.kind, parse_objective(arguments.objective),
+                             clusters, restarts)) {
+          const StepResult result =
+              measure_step(step, with_mode, arguments.seconds, ceilings, arguments.ops);
           const double rate = result.flops / (result.milliseconds / 1e3);
           Json row{{"net", step.name},
                    {"objective", arguments.objective},
@@ -185,8 +185,12 @@ Command add_bench(CLI::App& program) {
   app->add_option("--math", arguments->math,
                   "fp32, tf32, bf16, several allowed; default: all that the backend has")
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}).description(""));
-  app->add_option("--net", arguments->net, "mlp, conv or all")
-      ->check(CLI::IsMember({"mlp", "conv", "all"}).description(""))
+  std::vector<std::string> nets{"auto", "mlp", "conv", "all"};
+  nets.insert(nets.end(), std::begin(kStepNames), std::end(kStepNames));
+  app->add_option("--net", arguments->net,
+                  "mlp, conv, all, one of the names in the table, such as 'conv 16', or auto: all, "
+                  "on a CPU without the minutes of 'conv 64'")
+      ->check(CLI::IsMember(nets).description(""))
       ->capture_default_str();
   app->add_option("--objective", arguments->objective, "wgan-gp or wgan-clip")
       ->check(CLI::IsMember({"wgan-gp", "wgan-clip"}).description(""))

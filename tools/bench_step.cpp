@@ -17,6 +17,7 @@ namespace {
 
 constexpr Index kRows = 4000;  // of the random data set
 constexpr int kRepetitions = 5;
+constexpr Index kShortRun = 4;  // iterations; a graph is recorded in the second
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -107,20 +108,21 @@ Timing train(const Settings& settings, std::span<const float> values, Shape item
 }
 
 // Seconds per iteration from runs of two lengths, which differ in nothing else: set-up, the first
-// iterations (run directly and recorded) and the final assignment cancel.
+// iterations (run directly and recorded) and the final assignment cancel. Where few iterations
+// already fill the time, lengths and repetitions shrink to what it takes to see a spread.
 struct Slope {
   double seconds = 0, spread = 0;
   Timing last;
 };
 Slope per_iteration(const std::function<Timing(Index)>& run, double seconds) {
-  constexpr Index kShort = 4;
-  (void)run(kShort);  // memory, libraries, clocks
-  Index length = 2 * kShort;
-  while (run(length).seconds < seconds / kRepetitions) length *= 2;
-  const Index base_length = std::max(kShort, length / 8);
+  const bool slow = run(kShortRun).seconds > seconds;  // also warms up memory, libraries, clocks
+  const int repetitions = slow ? 2 : kRepetitions;
+  Index length = kShortRun + (slow ? 2 : kShortRun);
+  while (!slow && run(length).seconds < seconds / kRepetitions) length *= 2;
+  const Index base_length = slow ? kShortRun : std::max(kShortRun, length / 8);
   std::vector<double> slopes;
   Slope slope;
-  for (int i = 0; i < kRepetitions; ++i) {
+  for (int i = 0; i < repetitions; ++i) {
     const double base = run(base_length).seconds;
     slope.last = run(length);
     slopes.push_back((slope.last.seconds - base) / static_cast<double>(length - base_length));
@@ -133,13 +135,14 @@ Slope per_iteration(const std::function<Timing(Index)>& run, double seconds) {
 
 }  // namespace
 
-Ceilings measure_ceilings(Device device, MathMode math, int threads) {
+Ceilings measure_ceilings(const DeviceArguments& arguments) {
+  const Device device = arguments.device();
+  const MathMode math = arguments.math_mode();
   Ceilings ceilings;
   if (device.kind == DeviceKind::cpu) {
     // One core's rate times the cores that the lanes use: lanes do not share a product.
     Context ctx(device, math);
-    const auto lanes = static_cast<double>(threads == 0 ? hardware_threads() : threads);
-    ceilings.flops_per_second = lanes * product_rate<float>(ctx, 512);
+    ceilings.flops_per_second = arguments.lanes().count() * product_rate<float>(ctx, 512);
   } else {
     Context ctx(device, math);
     ceilings.flops_per_second =
@@ -156,8 +159,8 @@ Ceilings measure_ceilings(Device device, MathMode math, int threads) {
   return ceilings;
 }
 
-StepResult measure_step(const StepCase& step, Device device, MathMode math, int threads,
-                        double seconds, const Ceilings& ceilings, bool meter) {
+StepResult measure_step(const StepCase& step, const DeviceArguments& device, double seconds,
+                        const Ceilings& ceilings, bool meter) {
   const Shape item = step.item;
   std::vector<float> values(static_cast<std::size_t>(kRows * item.count()));
   Context host;
@@ -169,7 +172,7 @@ StepResult measure_step(const StepCase& step, Device device, MathMode math, int 
   base.sigma = {{0, 0.04}};
   const Settings s = base.resolved(kRows, item);
 
-  Lanes lanes(device, math, threads);
+  Lanes lanes = device.lanes();
   StepResult result;
   const Slope m = per_iteration(
       [&](Index iterations) {
@@ -207,7 +210,9 @@ StepResult measure_step(const StepCase& step, Device device, MathMode math, int 
 
   if (meter) {
     // One lane, or times of different threads would add up; the first iterations warm up.
-    Lanes one(device, math, 1);
+    DeviceArguments alone = device;
+    alone.threads = 1;
+    Lanes one = alone.lanes();
     Meter ops;
     Settings run = s;
     run.pretrain = 0;
@@ -230,28 +235,36 @@ StepResult measure_step(const StepCase& step, Device device, MathMode math, int 
   return result;
 }
 
-std::vector<StepCase> published_steps(const std::string& net, Objective objective, Index clusters,
-                                      Index restarts) {
-  const auto step = [&](const std::string& name, NetKind kind, Index width, Index noise, Shape item,
-                        Index default_clusters) {
-    StepCase result{name, {}, item};
-    result.settings.net = kind;
-    result.settings.objective = objective;
-    result.settings.clusters = clusters == 0 ? default_clusters : clusters;
-    result.settings.restarts = restarts;
-    result.settings.noise = noise;
-    (kind == NetKind::conv ? result.settings.width : result.settings.hidden) = width;
-    return result;
+std::vector<StepCase> published_steps(const std::string& net, DeviceKind kind, Objective objective,
+                                      Index clusters, Index restarts) {
+  struct Published {
+    NetKind kind;
+    Index width, noise;
+    Shape item;
+    Index clusters;
   };
+  const Published published[] = {{NetKind::mlp, 64, 64, {6}, 10},
+                                 {NetKind::mlp, 64, 64, {19}, 7},
+                                 {NetKind::mlp, 32, 64, {10}, 10},
+                                 {NetKind::conv, 16, 128, {28, 28, 1}, 10},
+                                 {NetKind::conv, 64, 128, {28, 28, 1}, 10}};
+  static_assert(std::size(published) == std::size(kStepNames));
   std::vector<StepCase> steps;
-  if (net != "conv") {
-    steps.push_back(step("mlp 64-64-6", NetKind::mlp, 64, 64, {6}, 10));
-    steps.push_back(step("mlp 64-64-19", NetKind::mlp, 64, 64, {19}, 7));
-    steps.push_back(step("mlp 64-32-10", NetKind::mlp, 32, 64, {10}, 10));
-  }
-  if (net != "mlp") {
-    steps.push_back(step("conv 16", NetKind::conv, 16, 128, {28, 28, 1}, 10));
-    steps.push_back(step("conv 64", NetKind::conv, 64, 128, {28, 28, 1}, 10));
+  for (std::size_t i = 0; i < std::size(published); ++i) {
+    const Published& p = published[i];
+    const std::string name = kStepNames[i];
+    const bool long_run = kind == DeviceKind::cpu && name == "conv 64";
+    const bool wanted = net == name || net == "all" || (net == "auto" && !long_run) ||
+                        net == (p.kind == NetKind::conv ? "conv" : "mlp");
+    if (!wanted) continue;
+    StepCase step{name, {}, p.item};
+    step.settings.net = p.kind;
+    step.settings.objective = objective;
+    step.settings.clusters = clusters == 0 ? p.clusters : clusters;
+    step.settings.restarts = restarts;
+    step.settings.noise = p.noise;
+    (p.kind == NetKind::conv ? step.settings.width : step.settings.hidden) = p.width;
+    steps.push_back(step);
   }
   return steps;
 }

@@ -3,9 +3,8 @@
 #pragma once
 
 #include "ganmm/settings.h"
-#include "kernels/core/device.h"
-#include "kernels/core/math_mode.h"
 #include "kernels/core/meter.h"
+#include "tools/options.h"
 
 #include <functional>
 #include <string>
@@ -19,7 +18,7 @@ struct Ceilings {
   double flops_per_second = 0;
   double bytes_per_second = 0;
 };
-Ceilings measure_ceilings(Device device, MathMode math, int threads);
+Ceilings measure_ceilings(const DeviceArguments& device);
 
 struct StepCase {
   std::string name;   // "mlp 64-64-6", "conv 16"
@@ -39,11 +38,14 @@ struct StepResult {
 };
 
 // seconds: how long to measure at least. Random data.
-StepResult measure_step(const StepCase& step, Device device, MathMode math, int threads,
-                        double seconds, const Ceilings& ceilings, bool meter);
+StepResult measure_step(const StepCase& step, const DeviceArguments& device, double seconds,
+                        const Ceilings& ceilings, bool meter);
 
-// The published shapes. net: "all", "mlp" or "conv".
-std::vector<StepCase> published_steps(const std::string& net, Objective objective, Index clusters,
-                                      Index restarts);
+inline constexpr const char* kStepNames[] = {"mlp 64-64-6", "mlp 64-64-19", "mlp 64-32-10",
+                                             "conv 16", "conv 64"};
+// Published shapes. net: one of kStepNames, "mlp", "conv", "all", or "auto": all that take less
+// than a minute on this kind of device. clusters 0: the published number.
+std::vector<StepCase> published_steps(const std::string& net, DeviceKind kind, Objective objective,
+                                      Index clusters, Index restarts);
 
 }  // namespace ganmm::tools

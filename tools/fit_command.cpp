@@ -20,16 +20,16 @@
 namespace ganmm::tools {
 namespace {
 
-void print_plan(const FitOptions& options, const Settings& resolved, Index bytes,
-                const std::vector<Arena::Request>& plan) {
+void print_plan(const FitOptions& options, const Settings& resolved, const Trainer& trainer) {
   std::cerr << "settings: " << settings_json(resolved, options.scale).dump() << '\n';
+  for (const std::string& line : trainer.describe()) std::cerr << line << '\n';
   // Every lane has buffers of the same names.
   std::map<std::string, Index> by_name;
-  for (const Arena::Request& request : plan) by_name[request.name] += request.bytes;
+  for (const Arena::Request& request : trainer.memory_plan()) by_name[request.name] += request.bytes;
   for (const auto& [name, sum] : by_name) {
     std::cerr << std::setw(14) << sum << " bytes  " << name << '\n';
   }
-  std::cerr << std::setw(14) << bytes << " bytes  in all, scratch included\n";
+  std::cerr << std::setw(14) << trainer.memory_bytes() << " bytes  in all, scratch included\n";
 }
 
 void print_summary(const FitRecord& record, const std::string& folder,
@@ -77,8 +77,8 @@ int run_fit(const FitArguments& arguments) {
   if (arguments.verbose && settings.method != Method::ganmm) {
     std::cerr << "settings: " << settings_json(settings, options.scale).dump() << '\n';
   } else if (arguments.verbose) {
-    callbacks.started = [&](const Settings& resolved, Index bytes, const auto& plan) {
-      print_plan(options, resolved, bytes, plan);
+    callbacks.started = [&](const Settings& resolved, const Trainer& trainer) {
+      print_plan(options, resolved, trainer);
     };
   }
   callbacks.training.report = [&](const Report& report) {

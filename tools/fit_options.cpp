@@ -76,8 +76,7 @@ void FitArguments::add_problem(CLI::App& app) {
                  "ganmm (the mixture of GANs) or kmeans (greedy k-means++, Lloyd, the restart of "
                  "the smallest inertia)")
       ->capture_default_str();
-  add(app, "-k,--clusters", &Settings::clusters,
-      "number of clusters, 2 (kmeans: 1) to the number of rows");
+  add(app, "-k,--clusters", &Settings::clusters, "number of clusters, 1 to the number of rows");
   app.get_option("--clusters")->required()->default_str("");
   app.add_option("--scale", scale_,
                  "auto (maxabs for tables, unit for images), none, standard, maxabs, minmax or "
@@ -195,6 +194,7 @@ FitOptions FitArguments::options(const io::Dataset& dataset) const {
   options.device = device.device();
   options.math = device.math_mode();
   options.threads = device.threads;
+  options.conv_path = device.convolution_path();
 
   require<ConfigError>(settings.net != NetKind::small || hidden_->count() == 0,
                        "net small: expected no --hidden, found ", settings.hidden,

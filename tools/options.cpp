@@ -39,6 +39,13 @@ void DeviceArguments::add_to(CLI::App& app) {
   app.add_option("--threads", threads, "CPU threads; 0: all. Results do not depend on it")
       ->check(CLI::Range(0, 4096).description(""))
       ->capture_default_str();
+  std::vector<std::string> paths;
+  for (const ConvPath path : kConvPaths) paths.push_back(to_string(path));
+  app.add_option("--conv-path", conv_path,
+                 "CUDA: automatic, im2col, direct, implicit or library (cuDNN); what a path cannot "
+                 "do, im2col does; --verbose tells")
+      ->check(CLI::IsMember(paths).description(""))
+      ->capture_default_str();
 }
 
 Device DeviceArguments::device() const {

@@ -3,8 +3,7 @@
 
 #include "ganmm/model.h"
 #include "io/dataset.h"
-#include "kernels/core/device.h"
-#include "kernels/core/math_mode.h"
+#include "kernels/core/lanes.h"
 
 #include <string>
 
@@ -26,10 +25,13 @@ struct DeviceArguments {
   int index = 0;
   std::string math = to_string(MathMode::fp32);
   int threads = 0;
+  std::string conv_path = to_string(ConvPath::automatic);
 
   void add_to(CLI::App& app);
   Device device() const;
   MathMode math_mode() const;
+  ConvPath convolution_path() const { return *parse_conv_path(conv_path); }
+  Lanes lanes() const { return {device(), math_mode(), threads, convolution_path()}; }
   // Throws ConfigError unless this build on this machine has the device and its arithmetic.
   void require_available() const;
 };

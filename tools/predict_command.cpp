@@ -31,7 +31,7 @@ int run_predict(const PredictArguments& arguments) {
   io::Dataset data = io::load_dataset(arguments.data.path, arguments.data.load);
   require_fit(model, data, arguments.model);
   io::apply(model.scaling, data.values, data.item.count());
-  Lanes lanes(arguments.device.device(), arguments.device.math_mode(), arguments.device.threads);
+  Lanes lanes = arguments.device.lanes();
   io::require_writable_folder(arguments.out);
 
   const Prediction prediction = predict(model, data.values, data.rows, lanes);

@@ -46,7 +46,8 @@ std::vector<std::string> write_run_folder(const std::string& folder, const FitRe
   save_model(result.model, place("model.safetensors"));
   write_text(place("history.csv"), history.text());
   if (is_image(record.data.item) && io::has_png() && can_sample(result.model)) {
-    Lanes lanes(record.options.device, record.options.math, 1);
+    const FitOptions& options = record.options;
+    Lanes lanes(options.device, options.math, 1, options.conv_path);
     const auto samples =
         draw_samples(result.model, 0, clusters, kSamplesPerCluster, record.settings.seed, lanes);
     write_sample_picture(place("samples.png"), samples, record.data.item, kSamplesPerCluster,

@@ -35,7 +35,7 @@ int run_sample(const SampleArguments& arguments) {
   const Model model = load_model(arguments.model);
   const bool all = arguments.one_cluster->count() == 0;
   const Index first = all ? 0 : arguments.cluster, clusters = all ? model.clusters() : 1;
-  Lanes lanes(arguments.device.device(), arguments.device.math_mode(), arguments.device.threads);
+  Lanes lanes = arguments.device.lanes();
   const auto samples = draw_samples(model, first, clusters, arguments.count, arguments.seed, lanes);
 
   io::require_writable_folder(arguments.out);

@@ -18,7 +18,7 @@ int hardware_threads() {
 #endif
 }
 
-Lanes::Lanes(Device device, MathMode math, int threads) {
+Lanes::Lanes(Device device, MathMode math, int threads, ConvPath conv_path) {
   require<ConfigError>(threads >= 0, "threads: expected 0 (all) or more, found ", threads);
   int count = threads == 0 ? hardware_threads() : threads;
 #if !GANMM_HAVE_OPENMP
@@ -27,6 +27,7 @@ Lanes::Lanes(Device device, MathMode math, int threads) {
   if (device.kind == DeviceKind::cuda) count = 1;
   for (int lane = 0; lane < count; ++lane) {
     contexts_.push_back(std::make_unique<Context>(device, math));
+    contexts_.back()->set_conv_path(conv_path);
   }
 }
 

@@ -17,7 +17,7 @@ namespace ganmm {
 class Lanes {
  public:
   // threads: number of CPU lanes, >= 1, or 0 for as many as the machine has. One lane on CUDA.
-  Lanes(Device device, MathMode math, int threads);
+  Lanes(Device device, MathMode math, int threads, ConvPath conv_path = ConvPath::automatic);
 
   int count() const { return static_cast<int>(contexts_.size()); }
   Device device() const { return contexts_.front()->device(); }

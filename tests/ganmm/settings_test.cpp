@@ -47,7 +47,7 @@ TEST_CASE("settings: automatic values follow the data") {
 
 TEST_CASE("settings: all problems are reported at once") {
   Settings s;
-  s.clusters = 1;
+  s.clusters = 0;
   s.batch = 0;
   s.temperature = 0;
   s.net = NetKind::conv;
@@ -59,14 +59,18 @@ TEST_CASE("settings: all problems are reported at once") {
   CHECK(text.find('\n') == std::string::npos);
 }
 
-TEST_CASE("settings: the number of clusters is bounded by two and the rows") {
+TEST_CASE("settings: the number of clusters is bounded by one and the rows") {
   Settings s = valid();
   s.clusters = 100;
   CHECK(problems(s) == "");
   s.clusters = 101;
   CHECK(problems(s).find("at most the 100 rows") != std::string::npos);
+  s.clusters = 0;
+  CHECK(problems(s).find("at least 1") != std::string::npos);
   s.clusters = 1;
-  CHECK(problems(s).find("at least 2") != std::string::npos);
+  CHECK(problems(s) == "");
+  // One component has no rows of others to draw.
+  CHECK(to_string(s.resolved(100, {4}).sigma) == "0");
 }
 
 TEST_CASE("settings: the sigma schedule is read and written") {
