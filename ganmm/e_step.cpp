@@ -20,7 +20,7 @@ EStepBuffers::EStepBuffers(Arena& arena, const Mixture<T>& mixture, const Settin
   label = arena.request<std::int32_t>("pool labels", checked_multiply(mixtures, s.pool));
   posterior =
       arena.request<float>("pool posteriors", checked_multiply(mixtures * components, s.pool));
-  member = arena.request<std::int32_t>("rows by component", checked_multiply(mixtures, data_rows));
+  member = arena.request<std::int32_t>("rows by component", checked_multiply(mixtures, s.pool));
   begin = arena.request<std::int32_t>("component bounds", mixtures * (components + 1));
   row =
       arena.request<std::int32_t>("drawn rows", checked_multiply(groups, s.critic_steps * s.batch));

@@ -21,7 +21,7 @@ struct EStepBuffers {
   Buffer<float> loss;               // [R] cross-entropy of the last classifier step
   Buffer<std::int32_t> label;       // [R][pool] component of every pool row
   Buffer<float> posterior;          // [R][pool][N]
-  Buffer<std::int32_t> member;      // [R][max(pool, data rows)] rows sorted by component
+  Buffer<std::int32_t> member;      // [R][pool] rows sorted by component
   Buffer<std::int32_t> begin;       // [R][N+1]
   Buffer<std::int32_t> row;         // [R*N][critic_steps * batch] drawn data rows
   Buffer<std::int32_t> assigned;    // [R][data rows] components at the last check

@@ -1,6 +1,5 @@
 #include "ganmm/fit.h"
 
-#include "ganmm/consensus.h"
 #include "ganmm/device_rows.h"
 
 #include <algorithm>
@@ -22,17 +21,7 @@ std::vector<Index> by_confidence(const std::vector<double>& confidence) {
   return order;
 }
 
-// The partitions of some restarts out of all, [mixtures][n].
-std::vector<std::int32_t> select_partitions(std::span<const std::int32_t> all,
-                                            std::span<const Index> mixtures, Index n) {
-  std::vector<std::int32_t> selected;
-  for (const Index r : mixtures) {
-    selected.insert(selected.end(), all.begin() + r * n, all.begin() + (r + 1) * n);
-  }
-  return selected;
-}
-
-void fit_mixtures(FitResult& result, const Settings& settings, const io::Dataset& data,
+void fit_mixtures(FitResult& result, const Settings& settings, io::Dataset& data,
                   const FitOptions& options, const FitCallbacks& callbacks) {
   const Index n = data.rows;
   // A lane beyond the number of GANs would hold memory and find no work.
@@ -45,18 +34,12 @@ void fit_mixtures(FitResult& result, const Settings& settings, const io::Dataset
   result.training = trainer.run(callbacks.training);
 
   std::vector<Index> mixtures = by_confidence(result.training.confidence);
-  const bool vote = settings.select == Select::consensus && mixtures.size() > 1;
-  if (!vote) {
+  if (settings.select != Select::consensus || mixtures.size() == 1) {
     mixtures.resize(1);
     result.chosen_restart = mixtures[0];
   }
   std::ranges::sort(mixtures);
-  const auto partitions = select_partitions(result.training.assignments, mixtures, n);
   result.model = trainer.extract(mixtures);
-  match_components(result.model, partitions,
-                   vote ? consensus(partitions, static_cast<Index>(mixtures.size()),
-                                    settings.clusters, settings.clusters, ConsensusKind::voting)
-                        : partitions);
 }
 
 // Centres of the scaled rows; the model's other parts are the caller's.
@@ -106,7 +89,7 @@ FitResult fit(io::Dataset& data, const FitOptions& options, const FitCallbacks& 
   result.model.scaling = scaling;
   result.model.columns = data.columns;
   Lanes lanes(options.device, options.math, options.threads, options.conv_path);
-  result.prediction = predict(result.model, data.values, data.rows, lanes);
+  result.prediction = predict(result.model, data.values, data.rows, lanes, callbacks.posteriors);
   return result;
 }
 

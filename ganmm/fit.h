@@ -18,15 +18,16 @@ struct FitOptions {
   io::ScaleKind scale = io::ScaleKind::automatic;
   Device device;
   MathMode math = MathMode::fp32;
-  int threads = 0;                    // CPU lanes; 0: all
+  int threads = 0;                           // CPU lanes; 0: all
   ConvPath conv_path = ConvPath::automatic;  // CUDA
-  std::vector<std::int32_t> initial;  // with InitialPartition::given
+  std::vector<std::int32_t> initial;         // with InitialPartition::given
 };
 
 struct FitCallbacks {
   // Once, when all memory is reserved and training starts. GANMM alone.
   std::function<void(const Settings& resolved, const Trainer& trainer)> started;
   TrainerCallbacks training;  // other methods: progress and cancelled
+  PosteriorSink posteriors;   // takes those of the result, which then has none
 };
 
 struct FitResult {

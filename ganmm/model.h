@@ -9,6 +9,7 @@
 #include "kernels/core/lanes.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -47,7 +48,10 @@ Model load_model(const std::string& path);
 // Posterior of cluster c at x: the mean over mixtures r of p_r(i | x), i the component of mixture r
 // that stands for c; of k-means 1 for the nearest centre.
 // values: [rows][item], already scaled. A row's result does not depend on the other rows.
-Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes);
+// With a sink the posteriors are handed to it, rows in order, instead of being kept.
+using PosteriorSink = std::function<void(std::span<const float> posteriors)>;
+Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes,
+                   const PosteriorSink& sink = {});
 
 // Whether the model's method can draw samples.
 inline bool can_sample(const Model& model) { return model.settings.method != Method::kmeans; }
@@ -58,9 +62,8 @@ inline bool can_sample(const Model& model) { return model.settings.method != Met
 std::vector<float> sample(const Model& model, Index cluster, Index count, std::uint64_t seed,
                           Lanes& lanes);
 
-// Sets `match` and `weight` from the mixtures' partitions [R][n] and the final partition [n], both
-// with labels in [0, N): the one-to-one match with the most points in common.
-void match_components(Model& model, std::span<const std::int32_t> partitions,
-                      std::span<const std::int32_t> clusters);
+// Sets `match` and `weight` from the counts of points that component i of mixture r and cluster c
+// have in common, [R][N][N] of `points` in all: the one-to-one match with the most.
+void match_components(Model& model, std::span<const std::int32_t> common, Index points);
 
 }  // namespace ganmm

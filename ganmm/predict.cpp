@@ -33,7 +33,8 @@ struct Loaded {
   Mixture<> mixture;
 };
 
-Prediction classify(const Model& model, std::span<const float> values, Index rows, Lanes& lanes) {
+Prediction classify(const Model& model, std::span<const float> values, Index rows, Lanes& lanes,
+                    const PosteriorSink& sink) {
   const Index features = model.item.count(), clusters = model.clusters();
   Loaded loaded(model, lanes);
   Arena& arena = loaded.arena;
@@ -63,39 +64,47 @@ Prediction classify(const Model& model, std::span<const float> values, Index row
 
   Prediction result;
   result.assignments.resize(static_cast<std::size_t>(rows));
-  result.posteriors.assign(static_cast<std::size_t>(rows * clusters), 0.0f);
   const Index chunks = (rows + chunk - 1) / chunk;
+  // With a sink the posteriors exist for a round of chunks at a time.
+  const Index per_round = sink ? std::min<Index>(chunks, 4 * lanes.count()) : chunks;
+  std::vector<float>& posteriors = result.posteriors;
   std::vector<double> confidence(static_cast<std::size_t>(chunks), 0.0);
-  lanes.for_each(chunks, [&](int lane, Index task) {
-    Context& ctx = lanes.context(lane);
-    LaneWork& w = work[static_cast<std::size_t>(lane)];
-    const Index first = task * chunk, count = std::min(chunk, rows - first);
-    std::vector<float> posterior(static_cast<std::size_t>(count * clusters));
-    float* out = result.posteriors.data() + first * clusters;
-    ctx.copy_to_device(w.input.data(), values.data() + first * features,
-                       static_cast<std::size_t>(count * features) * sizeof(float));
-    w.tape.bind_input({w.input.data(), 1, count, model.item});
-    for (Index r = 0; r < mixtures; ++r) {
-      mixture.classifier.forward(ctx, mixture.classifier_params.range(r, 1), w.tape, count);
-      kernels::classify_rows<float>(ctx, {w.posterior.data(), 1, count, {clusters}}, w.label.data(),
-                                    chunk, w.tape.output().rows(0, count), 1.0);
-      ctx.copy_to_host(posterior.data(), w.posterior.data(), posterior.size() * sizeof(float));
-      const std::int32_t* match = model.match.data() + r * clusters;
-      for (Index p = 0; p < count; ++p) {
-        for (Index i = 0; i < clusters; ++i) {
-          out[p * clusters + match[i]] +=
-              posterior[static_cast<std::size_t>(p * clusters + i)] / static_cast<float>(mixtures);
+  for (Index round = 0; round < chunks; round += per_round) {
+    const Index begin = round * chunk, end = std::min(rows, (round + per_round) * chunk);
+    posteriors.assign(static_cast<std::size_t>((end - begin) * clusters), 0.0f);
+    lanes.for_each(std::min(per_round, chunks - round), [&](int lane, Index task) {
+      Context& ctx = lanes.context(lane);
+      LaneWork& w = work[static_cast<std::size_t>(lane)];
+      const Index first = begin + task * chunk, count = std::min(chunk, rows - first);
+      std::vector<float> posterior(static_cast<std::size_t>(count * clusters));
+      float* out = posteriors.data() + (first - begin) * clusters;
+      ctx.copy_to_device(w.input.data(), values.data() + first * features,
+                         static_cast<std::size_t>(count * features) * sizeof(float));
+      w.tape.bind_input({w.input.data(), 1, count, model.item});
+      for (Index r = 0; r < mixtures; ++r) {
+        mixture.classifier.forward(ctx, mixture.classifier_params.range(r, 1), w.tape, count);
+        kernels::classify_rows<float>(ctx, {w.posterior.data(), 1, count, {clusters}},
+                                      w.label.data(), chunk, w.tape.output().rows(0, count), 1.0);
+        ctx.copy_to_host(posterior.data(), w.posterior.data(), posterior.size() * sizeof(float));
+        const std::int32_t* match = model.match.data() + r * clusters;
+        for (Index p = 0; p < count; ++p) {
+          for (Index i = 0; i < clusters; ++i) {
+            out[p * clusters + match[i]] += posterior[static_cast<std::size_t>(p * clusters + i)] /
+                                            static_cast<float>(mixtures);
+          }
         }
       }
-    }
-    for (Index p = 0; p < count; ++p) {
-      const float* row = out + p * clusters;
-      const float* best = std::max_element(row, row + clusters);
-      result.assignments[static_cast<std::size_t>(first + p)] =
-          static_cast<std::int32_t>(best - row);
-      confidence[static_cast<std::size_t>(task)] += static_cast<double>(*best);
-    }
-  });
+      for (Index p = 0; p < count; ++p) {
+        const float* row = out + p * clusters;
+        const float* best = std::max_element(row, row + clusters);
+        result.assignments[static_cast<std::size_t>(first + p)] =
+            static_cast<std::int32_t>(best - row);
+        confidence[static_cast<std::size_t>(round + task)] += static_cast<double>(*best);
+      }
+    });
+    if (sink) sink(posteriors);
+  }
+  if (sink) posteriors = {};
   const double total = std::accumulate(confidence.begin(), confidence.end(), 0.0);
   result.confidence = rows == 0 ? 0.0 : total / static_cast<double>(rows);
   return result;
@@ -103,15 +112,18 @@ Prediction classify(const Model& model, std::span<const float> values, Index row
 
 }  // namespace
 
-Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes) {
+Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes,
+                   const PosteriorSink& sink) {
   const Index features = model.item.count();
   require<ShapeError>(static_cast<Index>(values.size()) == rows * features, "predict: expected ",
                       rows, " rows of ", features, " values, found ", values.size(), " values");
-  switch (model.settings.method) {
-  case Method::ganmm: return classify(model, values, rows, lanes);
-  case Method::kmeans: return predict_nearest(model.centres, values, rows, model.item, lanes);
+  if (model.settings.method == Method::ganmm) return classify(model, values, rows, lanes, sink);
+  Prediction result = predict_nearest(model.centres, values, rows, model.item, lanes);
+  if (sink) {
+    sink(result.posteriors);
+    result.posteriors = {};
   }
-  throw Error("predict: unknown method");
+  return result;
 }
 
 std::vector<float> sample(const Model& model, Index cluster, Index count, std::uint64_t seed,
@@ -176,28 +188,23 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
   return values;
 }
 
-void match_components(Model& model, std::span<const std::int32_t> partitions,
-                      std::span<const std::int32_t> clusters) {
+void match_components(Model& model, std::span<const std::int32_t> common, Index points) {
   const Index k = model.clusters(), mixtures = model.mixtures();
-  const auto n = static_cast<Index>(clusters.size());
-  require<ShapeError>(static_cast<Index>(partitions.size()) == mixtures * n, "match: expected ",
-                      mixtures, " partitions of ", n, " points, found ", partitions.size(),
-                      " labels");
+  require<ShapeError>(static_cast<Index>(common.size()) == mixtures * k * k, "match: expected ",
+                      mixtures, " tables of ", k, " x ", k, " counts, found ", common.size(),
+                      " counts");
   model.match.clear();
   model.weight.clear();
   for (Index r = 0; r < mixtures; ++r) {
-    std::vector<Index> common(static_cast<std::size_t>(k * k), 0);
-    for (Index p = 0; p < n; ++p) {
-      const auto component = partitions[static_cast<std::size_t>(r * n + p)];
-      ++common[static_cast<std::size_t>(component * k + clusters[static_cast<std::size_t>(p)])];
-    }
-    for (const Index cluster : best_assignment(common, k, k)) {
+    const std::vector<Index> table(common.begin() + r * k * k, common.begin() + (r + 1) * k * k);
+    for (const Index cluster : best_assignment(table, k, k)) {
       model.match.push_back(static_cast<std::int32_t>(cluster));
     }
     for (Index i = 0; i < k; ++i) {
-      const auto row = common.begin() + i * k;
-      model.weight.push_back(static_cast<float>(
-          static_cast<double>(std::accumulate(row, row + k, Index{0})) / static_cast<double>(n)));
+      const auto row = table.begin() + i * k;
+      model.weight.push_back(
+          static_cast<float>(static_cast<double>(std::accumulate(row, row + k, Index{0})) /
+                             static_cast<double>(points)));
     }
   }
 }

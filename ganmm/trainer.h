@@ -41,7 +41,8 @@ struct Report {
     bool diverged = false;         // its posteriors are not numbers any more
   };
   std::vector<Mixture> mixtures;
-  // Components of all points, [R][n] in file order; valid during the callback.
+  // Components of all points, [R][n] in file order; valid during the callback. Empty unless
+  // TrainerCallbacks::assignments.
   std::span<const std::int32_t> assignments;
 };
 
@@ -49,6 +50,8 @@ struct TrainerCallbacks {
   std::function<void(const Report&)> report;      // at every check
   std::function<void(Index iteration)> progress;  // after every iteration, pre-training < 0
   std::function<bool()> cancelled;                // polled after every iteration
+  bool assignments =
+      true;  // whether reports and the outcome carry them: 4 bytes per row and restart
 };
 
 struct TrainingOutcome {
@@ -57,16 +60,17 @@ struct TrainingOutcome {
   bool cancelled = false;
   double seconds = 0;
   std::vector<double> confidence;         // [R], at the last check; NaN: diverged
-  std::vector<std::int32_t> assignments;  // [R][n] in file order, at the last check
+  std::vector<std::int32_t> assignments;  // [R][n] in file order, at the last check, if wanted
 };
 
 class Trainer {
  public:
-  // values: [rows][item], scaled. `settings` must be resolved for them. `initial`: with
-  // InitialPartition::given the component of every row, otherwise empty. The lanes' math mode says
-  // how activations are stored.
-  // Plans and reserves all memory. Throws ConfigError, OutOfMemoryError.
-  Trainer(const Settings& settings, std::span<const float> values, Index rows, Shape item,
+  // values: [rows][item], scaled. A Trainer on the CPU works on them where they lie, its rows in an
+  // order of its own; the destructor brings them back into theirs. `settings` must be resolved for
+  // them. `initial`: with InitialPartition::given the component of every row, otherwise empty. The
+  // lanes' math mode says how activations are stored. Plans and reserves all memory. Throws
+  // ConfigError, OutOfMemoryError.
+  Trainer(const Settings& settings, std::span<float> values, Index rows, Shape item,
           std::span<const std::int32_t> initial, Lanes& lanes);
 
   // The memory plan: name and bytes of every request, after construction.
@@ -83,7 +87,9 @@ class Trainer {
   // Throws Error when every mixture has diverged.
   TrainingOutcome run(const TrainerCallbacks& callbacks) { return run_->run(callbacks); }
 
-  // Networks of these mixtures as they are now. Scaling, match and weight are the caller's.
+  // Networks of these mixtures as they are now, with match and weight as of the last check: one
+  // mixture numbers the clusters itself, several vote (ganmm/consensus.h). Scaling and columns are
+  // the caller's.
   Model extract(std::span<const Index> mixtures) { return run_->extract(mixtures); }
 
   // What hides behind the element type of activations; ganmm/training_run.h.

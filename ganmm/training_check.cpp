@@ -61,8 +61,6 @@ Report TrainingRun<T>::check(Index iteration) {
   const auto entropy = download(ctx, shared_.loss);
   const auto changed = download(ctx, shared_.changed), sizes = download(ctx, shared_.size);
   const auto confidence = download(ctx, shared_.confidence);
-  ctx.copy_to_host(previous_.data(), shared_.assigned.data(),
-                   previous_.size() * sizeof(std::int32_t));
   Report report;
   report.iteration = iteration;
   for (Index r = 0; r < restarts; ++r) {
@@ -79,6 +77,29 @@ Report TrainingRun<T>::check(Index iteration) {
     report.mixtures.push_back(std::move(m));
   }
   return report;
+}
+
+template <class T>
+std::span<const std::int32_t> TrainingRun<T>::labels_of(Index mixture,
+                                                        std::vector<std::int32_t>& copy) {
+  const std::int32_t* labels = shared_.assigned.data() + mixture * rows_;
+  if (!main().on_cpu()) {
+    copy.resize(static_cast<std::size_t>(rows_));
+    main().copy_to_host(copy.data(), labels, copy.size() * sizeof(std::int32_t));
+    labels = copy.data();
+  }
+  return {labels, static_cast<std::size_t>(rows_)};
+}
+
+template <class T>
+void TrainingRun<T>::assignments_in_file_order(std::vector<std::int32_t>& assignments) {
+  assignments.resize(static_cast<std::size_t>(settings_.restarts * rows_));
+  std::vector<std::int32_t> copy;
+  for (Index r = 0; r < settings_.restarts; ++r) {
+    const auto labels = labels_of(r, copy);
+    std::int32_t* of_mixture = assignments.data() + r * rows_;
+    for (std::size_t p = 0; p < labels.size(); ++p) of_mixture[order_.order()[p]] = labels[p];
+  }
 }
 
 // At most kMaxSplitRows evenly spaced rows of a component of `size` rows, split in two by 2-means:
@@ -128,8 +149,10 @@ void TrainingRun<T>::restart_empty(Report& report, Index iteration) {
     if (m.diverged || std::ranges::count(m.sizes, 0) == 0) continue;
     // Labels and sizes as the splits leave them, so that two empty components share nothing.
     auto sizes = m.sizes;
-    std::vector<std::int32_t> labels(previous_.begin() + r * rows_,
-                                     previous_.begin() + (r + 1) * rows_);
+    std::vector<std::int32_t> labels;
+    if (const auto current = labels_of(r, labels); labels.empty()) {
+      labels.assign(current.begin(), current.end());
+    }
     // Rows pinned earlier stay with the component that learns them.
     for (const Pin& pin : pins_) {
       if (pin.group / clusters != r) continue;
@@ -184,6 +207,9 @@ void TrainingRun<T>::upload_pins() {
   template void TrainingRun<T>::restart_empty(Report&, Index);                                     \
   template std::vector<std::int32_t> TrainingRun<T>::half_of(                                      \
       std::span<const std::int32_t>, std::int32_t, Index, const RandomKey&);                       \
+  template std::span<const std::int32_t> TrainingRun<T>::labels_of(Index,                          \
+                                                                   std::vector<std::int32_t>&);    \
+  template void TrainingRun<T>::assignments_in_file_order(std::vector<std::int32_t>&);             \
   template void TrainingRun<T>::upload_pins();
 GANMM_INSTANTIATE(float)
 GANMM_INSTANTIATE(BFloat16)

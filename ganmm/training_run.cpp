@@ -1,12 +1,13 @@
 #include "ganmm/training_run.h"
 
+#include "ganmm/consensus.h"
 #include "ganmm/kmeans.h"
 #include "kernels/core/rng.h"
 #include "kernels/core/trace.h"
+#include "kernels/count.h"
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace ganmm {
 namespace {
@@ -15,31 +16,20 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Fisher-Yates with the project's generator.
-std::vector<std::int32_t> permutation(Index n, std::uint64_t seed, Purpose purpose,
-                                      std::uint32_t group) {
-  std::vector<std::int32_t> order(static_cast<std::size_t>(n));
-  std::iota(order.begin(), order.end(), 0);
-  const RandomKey key{seed, purpose, 0, 0};
-  for (Index i = n - 1; i > 0; --i) {
-    const std::uint32_t word = philox(key, group, static_cast<std::uint32_t>(i)).word[0];
-    const auto j = uniform_below(word, static_cast<std::uint32_t>(i + 1));
-    std::swap(order[static_cast<std::size_t>(i)], order[j]);
-  }
-  return order;
-}
-
 }  // namespace
 
 template <class T>
-TrainingRun<T>::TrainingRun(const Settings& settings, std::span<const float> values, Index rows,
+TrainingRun<T>::TrainingRun(const Settings& settings, std::span<float> values, Index rows,
                             Shape item, std::span<const std::int32_t> initial, Lanes& lanes)
     : settings_(settings), lanes_(lanes), arena_(lanes.device()), rows_(rows), item_(item),
       lane_groups_(lanes.device().kind == DeviceKind::cpu ? 1
                                                           : settings.restarts * settings.clusters),
       lane_mixtures_(lanes.device().kind == DeviceKind::cpu ? 1 : settings.restarts),
-      mixture_(arena_, settings_, item, nn::StoreUse::training),
-      data_(arena_.request<float>("data", checked_multiply(rows, item.count()))),
+      mixture_(arena_, settings_, item, nn::StoreUse::training), values_(values),
+      order_(rows, settings.seed),
+      data_(arena_.request<float>("data", lanes.device().kind == DeviceKind::cpu
+                                              ? 0
+                                              : checked_multiply(rows, item.count()))),
       shared_(arena_, mixture_, settings_, rows), losses_(arena_, mixture_.groups()),
       generation_(static_cast<std::size_t>(mixture_.groups()), 0) {
   const Index pins =
@@ -61,12 +51,12 @@ TrainingRun<T>::TrainingRun(const Settings& settings, std::span<const float> val
     ctx.scratch().require_bytes(side(lane).scratch().bytes());
     ctx.scratch().require_bytes(kernels::draw_workspace(ctx, lane_groups_, settings_.pool));
     ctx.scratch().require_bytes(
-        kernels::partition_workspace(ctx, settings_.restarts, settings_.clusters, rows));
+        kernels::partition_workspace(ctx, settings_.restarts, settings_.clusters, settings_.pool));
   }
   arena_.reserve();
   lanes_.reserve_scratch();
   if (side_ != nullptr) side_->scratch().reserve();
-  load(values, initial);
+  load(initial);
 }
 
 template <class T>
@@ -96,21 +86,25 @@ void TrainingRun<T>::set_meter(Meter* meter) {
 }
 
 template <class T>
-void TrainingRun<T>::load(std::span<const float> values, std::span<const std::int32_t> initial) {
+void TrainingRun<T>::load(std::span<const std::int32_t> initial) {
   Context& ctx = main();
   const Index features = item_.count();
-  order_ = permutation(rows_, settings_.seed, Purpose::shuffle, 0);
-  // Shuffled chunk by chunk: one copy per row would cost a device round trip each.
-  const Index chunk = std::clamp<Index>((Index{1} << 22) / features, 1, rows_);
-  std::vector<float> shuffled(static_cast<std::size_t>(chunk * features));
-  for (Index first = 0; first < rows_; first += chunk) {
-    const Index count = std::min(chunk, rows_ - first);
-    for (Index p = 0; p < count; ++p) {
-      std::copy_n(values.data() + order_[static_cast<std::size_t>(first + p)] * features, features,
-                  shuffled.data() + p * features);
+  const auto order = order_.order();
+  if (ctx.on_cpu()) {
+    order_.borrow(values_, features);
+  } else {
+    // Chunk by chunk: one copy per row would cost a device round trip each.
+    const Index chunk = std::clamp<Index>((Index{1} << 22) / features, 1, rows_);
+    std::vector<float> shuffled(static_cast<std::size_t>(chunk * features));
+    for (Index first = 0; first < rows_; first += chunk) {
+      const Index count = std::min(chunk, rows_ - first);
+      for (Index p = 0; p < count; ++p) {
+        const Index from = order[static_cast<std::size_t>(first + p)];
+        std::copy_n(values_.data() + from * features, features, shuffled.data() + p * features);
+      }
+      ctx.copy_to_device(data_.data() + first * features, shuffled.data(),
+                         static_cast<std::size_t>(count * features) * sizeof(float));
     }
-    ctx.copy_to_device(data_.data() + first * features, shuffled.data(),
-                       static_cast<std::size_t>(count * features) * sizeof(float));
   }
   std::vector<std::int32_t> target(static_cast<std::size_t>(shared_.fake_label.count()));
   for (std::size_t i = 0; i < target.size(); ++i) {
@@ -118,9 +112,14 @@ void TrainingRun<T>::load(std::span<const float> values, std::span<const std::in
   }
   ctx.copy_to_device(shared_.fake_label.data(), target.data(),
                      target.size() * sizeof(std::int32_t));
-  previous_ = initial_labels(initial);
-  ctx.copy_to_device(shared_.assigned.data(), previous_.data(),
-                     previous_.size() * sizeof(std::int32_t));
+  std::vector<std::int32_t> staged(static_cast<std::size_t>(ctx.on_cpu() ? 0 : rows_));
+  for (Index r = 0; r < settings_.restarts; ++r) {
+    std::int32_t* assigned = shared_.assigned.data() + r * rows_;
+    initial_labels(ctx.on_cpu() ? assigned : staged.data(), r, initial);
+    if (!ctx.on_cpu()) {
+      ctx.copy_to_device(assigned, staged.data(), staged.size() * sizeof(std::int32_t));
+    }
+  }
 
   const auto start = [&](auto& store, const kernels::OptimizerSettings& o) {
     store.initialize(ctx, settings_.seed, 0, 0, store.layout().groups());
@@ -131,50 +130,42 @@ void TrainingRun<T>::load(std::span<const float> values, std::span<const std::in
   start(mixture_.classifier_params, settings_.classifier_optimizer());
 }
 
-// [R][n] in data (shuffled) order.
+// label: [n] in data (shuffled) order.
 template <class T>
-std::vector<std::int32_t> TrainingRun<T>::initial_labels(std::span<const std::int32_t> initial) {
-  std::vector<std::int32_t> labels(static_cast<std::size_t>(settings_.restarts * rows_));
-  for (Index r = 0; r < settings_.restarts; ++r) {
-    std::int32_t* label = labels.data() + r * rows_;
-    switch (settings_.init) {
-    case InitialPartition::random: {
-      const auto order =
-          permutation(rows_, settings_.seed, Purpose::partition, static_cast<std::uint32_t>(r));
-      for (Index p = 0; p < rows_; ++p) {
-        label[p] =
-            static_cast<std::int32_t>(order[static_cast<std::size_t>(p)] % settings_.clusters);
-      }
-      break;
+void TrainingRun<T>::initial_labels(std::int32_t* label, Index mixture,
+                                    std::span<const std::int32_t> initial) {
+  const auto group = static_cast<std::uint32_t>(mixture);
+  switch (settings_.init) {
+  case InitialPartition::random:
+    permute({label, static_cast<std::size_t>(rows_)}, settings_.seed, Purpose::partition, group);
+    for (Index p = 0; p < rows_; ++p) {
+      label[p] %= static_cast<std::int32_t>(settings_.clusters);
     }
-    case InitialPartition::kmeans: {
-      const auto result =
-          kmeans(data(), {.clusters = settings_.clusters},
-                 {settings_.seed, Purpose::kmeans, static_cast<std::uint32_t>(r), 0}, lanes_);
-      std::ranges::copy(result.best.labels, label);
-      break;
+    break;
+  case InitialPartition::kmeans:
+    std::ranges::copy(kmeans(data(), {.clusters = settings_.clusters},
+                             {settings_.seed, Purpose::kmeans, group, 0}, lanes_)
+                          .best.labels,
+                      label);
+    break;
+  case InitialPartition::given:
+    require<ConfigError>(static_cast<Index>(initial.size()) == rows_,
+                         "initial partition: expected a component for each of ", rows_,
+                         " rows, found ", initial.size());
+    for (Index p = 0; p < rows_; ++p) {
+      const std::int32_t row = order_.order()[static_cast<std::size_t>(p)];
+      label[p] = initial[static_cast<std::size_t>(row)];
+      require<ConfigError>(label[p] >= 0 && label[p] < settings_.clusters,
+                           "initial partition: expected components 0 to ", settings_.clusters - 1,
+                           ", found ", label[p], " for row ", row);
     }
-    case InitialPartition::given: {
-      require<ConfigError>(static_cast<Index>(initial.size()) == rows_,
-                           "initial partition: expected a component for each of ", rows_,
-                           " rows, found ", initial.size());
-      for (Index p = 0; p < rows_; ++p) {
-        label[p] = initial[static_cast<std::size_t>(order_[static_cast<std::size_t>(p)])];
-        require<ConfigError>(label[p] >= 0 && label[p] < settings_.clusters,
-                             "initial partition: expected components 0 to ", settings_.clusters - 1,
-                             ", found ", label[p], " for row ",
-                             order_[static_cast<std::size_t>(p)]);
-      }
-      break;
-    }
-    }
+    break;
   }
-  return labels;
 }
 
 template <class T>
 GroupView<const float> TrainingRun<T>::data() const {
-  return {data_.data(), 1, rows_, item_};
+  return {lanes_.device().kind == DeviceKind::cpu ? values_.data() : data_.data(), 1, rows_, item_};
 }
 
 template <class T>
@@ -216,9 +207,18 @@ void TrainingRun<T>::m_steps(const kernels::PoolView& pool, Index foreign, bool 
 }
 
 template <class T>
+void TrainingRun<T>::partition_assigned() {
+  kernels::window_labels(main(), shared_.label.data(), settings_.pool, shared_.assigned.data(),
+                         settings_.restarts, rows_, &clock()->first_row);
+  kernels::partition_rows(main(), shared_.member.data(), shared_.begin.data(), pool_view());
+}
+
+// On the first partition, seen through the pool: rows of it where the data set is larger.
+template <class T>
 void TrainingRun<T>::pretrain_iteration() {
+  if (settings_.pool < rows_) partition_assigned();
   // Draws without foreign rows read the partition alone.
-  m_steps({nullptr, nullptr, settings_.restarts, settings_.clusters, rows_}, 0,
+  m_steps({nullptr, nullptr, settings_.restarts, settings_.clusters, settings_.pool}, 0,
           settings_.clip_in_pretraining, {});
   kernels::advance(main(), shared_.clock.data(), settings_.pool, rows_);
 }
@@ -292,7 +292,7 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
   const auto cancelled = [&] { return callbacks.cancelled && callbacks.cancelled(); };
   TrainingOutcome outcome;
   Index settled = 0;  // checks in a row with few changes
-  std::vector<std::int32_t> in_file_order(previous_.size());
+  std::vector<std::int32_t> in_file_order;
   const auto report_now = [&](Index iteration) {
     Report report = check(iteration);
     if (settings_.restart_empty && iteration < settings_.iterations && !outcome.cancelled) {
@@ -305,11 +305,8 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
       const auto& m = report.mixtures[static_cast<std::size_t>(r)];
       largest_change = std::max(largest_change, m.restarted.empty() ? m.changed : 1.0);
       outcome.confidence.push_back(m.confidence);
-      for (Index p = 0; p < rows_; ++p) {
-        in_file_order[static_cast<std::size_t>(r * rows_ + order_[static_cast<std::size_t>(p)])] =
-            previous_[static_cast<std::size_t>(r * rows_ + p)];
-      }
     }
+    if (callbacks.assignments) assignments_in_file_order(in_file_order);
     report.assignments = in_file_order;
     const bool all_diverged = std::ranges::all_of(report.mixtures, &Report::Mixture::diverged);
     require<Error>(!all_diverged, "training diverged at iteration ", iteration,
@@ -321,9 +318,7 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
     settled = few ? settled + 1 : 0;
   };
 
-  kernels::partition_rows(
-      main(), shared_.member.data(), shared_.begin.data(),
-      {shared_.assigned.data(), nullptr, settings_.restarts, settings_.clusters, rows_});
+  if (settings_.pretrain > 0 && settings_.pool == rows_) partition_assigned();
   iteration_.clear();
   for (Index i = 0; i < settings_.pretrain && !outcome.cancelled; ++i) {
     iteration_.run(main(), [this] { pretrain_iteration(); });
@@ -387,7 +382,42 @@ Model TrainingRun<T>::extract(std::span<const Index> mixtures) {
   add(mixture_.generator_params, settings_.clusters);
   add(mixture_.critic_params, settings_.clusters);
   add(mixture_.classifier_params, 1);
+  match(model, mixtures);
   return model;
+}
+
+// On the device; only the counts of common points leave it.
+template <class T>
+void TrainingRun<T>::match(Model& model, std::span<const Index> mixtures) {
+  Context& ctx = main();
+  const auto count = static_cast<Index>(mixtures.size());
+  const Index k = settings_.clusters;
+  const bool vote = count > 1;
+  const bool all = count == settings_.restarts;
+  Arena arena(ctx.device());
+  const auto chosen = arena.request<std::int32_t>("partitions", vote && !all ? count * rows_ : 0);
+  const auto winner = arena.request<std::int32_t>("consensus", vote ? rows_ : 0);
+  const auto overlap = arena.request<std::int32_t>("common points", count * k * k);
+  arena.reserve();
+  const auto bytes = static_cast<std::size_t>(rows_) * sizeof(std::int32_t);
+  const std::int32_t* partitions = vote && !all ? chosen.data() : shared_.assigned.data();
+  const std::int32_t* clusters = shared_.assigned.data() + mixtures[0] * rows_;
+  if (vote) {
+    for (Index r = 0; r < count && !all; ++r) {
+      ctx.copy(chosen.data() + r * rows_,
+               shared_.assigned.data() + mixtures[static_cast<std::size_t>(r)] * rows_, bytes);
+    }
+    ctx.copy_to_device(winner.data(), consensus_by_voting(ctx, partitions, count, rows_, k).data(),
+                       bytes);
+    clusters = winner.data();
+  }
+  for (Index r = 0; r < count; ++r) {
+    kernels::contingency(ctx, overlap.data() + r * k * k, k, k,
+                         vote ? partitions + r * rows_ : clusters, clusters, rows_);
+  }
+  std::vector<std::int32_t> common(static_cast<std::size_t>(count * k * k));
+  ctx.copy_to_host(common.data(), overlap.data(), common.size() * sizeof(std::int32_t));
+  match_components(model, common, rows_);
 }
 
 template class TrainingRun<float>;

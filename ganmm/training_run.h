@@ -4,6 +4,7 @@
 #include "ganmm/e_step.h"
 #include "ganmm/m_step.h"
 #include "ganmm/mixture.h"
+#include "ganmm/row_order.h"
 #include "ganmm/trainer.h"
 #include "kernels/core/graph.h"
 
@@ -18,7 +19,7 @@ inline constexpr Index kMaxSplitRows = 8192;
 template <class T>
 class TrainingRun final : public Trainer::Run {
  public:
-  TrainingRun(const Settings& settings, std::span<const float> values, Index rows, Shape item,
+  TrainingRun(const Settings& settings, std::span<float> values, Index rows, Shape item,
               std::span<const std::int32_t> initial, Lanes& lanes);
 
   const std::vector<Arena::Request>& memory_plan() const override { return arena_.requests(); }
@@ -40,10 +41,11 @@ class TrainingRun final : public Trainer::Run {
   };
 
   // Set-up
-  void load(std::span<const float> values, std::span<const std::int32_t> initial);
-  std::vector<std::int32_t> initial_labels(std::span<const std::int32_t> initial);
+  void load(std::span<const std::int32_t> initial);
+  void initial_labels(std::int32_t* label, Index mixture, std::span<const std::int32_t> initial);
 
   // One iteration, made of ops alone: recorded and replayed
+  void partition_assigned();
   void pretrain_iteration();
   void em_iteration(Index foreign);
   void train_classifiers(Index first_step);
@@ -54,6 +56,11 @@ class TrainingRun final : public Trainer::Run {
 
   // Every `check_every` iterations
   Report check(Index iteration);
+  // [n] components of a mixture at the last check, data order; `copy` holds them where the host
+  // cannot read the device's.
+  std::span<const std::int32_t> labels_of(Index mixture, std::vector<std::int32_t>& copy);
+  void assignments_in_file_order(std::vector<std::int32_t>& assignments);
+  void match(Model& model, std::span<const Index> mixtures);
   void restart_empty(Report& report, Index iteration);
   std::vector<std::int32_t> half_of(std::span<const std::int32_t> labels, std::int32_t component,
                                     Index size, const RandomKey& key);
@@ -78,7 +85,9 @@ class TrainingRun final : public Trainer::Run {
   Shape item_;
   Index lane_groups_, lane_mixtures_;  // per task: one on the CPU, all on a GPU
   Mixture<T> mixture_;
-  Buffer<float> data_;
+  std::span<float> values_;  // the caller's; on the CPU the data set itself, borrowed by order_
+  RowOrder order_;
+  Buffer<float> data_;  // empty on the CPU
   EStepBuffers shared_;
   MStepLosses losses_;
   Buffer<std::int32_t> pin_row_, pin_group_, pin_count_;
@@ -86,8 +95,6 @@ class TrainingRun final : public Trainer::Run {
   Graph iteration_;  // the current kind of iteration
   Event forked_, joined_;
 
-  std::vector<std::int32_t> order_;     // data row p is file row order_[p]
-  std::vector<std::int32_t> previous_;  // [R][n] labels of the last check, data order
   // Restarted components own these data rows until they have learned them.
   struct Pin {
     Index group, until;

@@ -1,7 +1,5 @@
 #include "io/npy.h"
 
-#include "io/atomic_file.h"
-
 #include <bit>
 #include <charconv>
 
@@ -146,8 +144,7 @@ class DictParser {
   bool fortran_ = false;
 };
 
-void write_array(const std::string& path, const char* type, const Shape& shape,
-                 const void* values) {
+void write_header(std::ostream& out, const char* type, const Shape& shape) {
   std::string header = message("{'descr': '", type, "', 'fortran_order': False, 'shape': (");
   for (int axis = 0; axis < shape.rank(); ++axis) header += std::to_string(shape[axis]) + ", ";
   if (shape.rank() > 1) header.resize(header.size() - 2);
@@ -157,9 +154,14 @@ void write_array(const std::string& path, const char* type, const Shape& shape,
   while ((kPrefix + header.size() + 1) % 64 != 0) header += ' ';
   header += '\n';
 
+  out << kMagic << '\x01' << '\0' << static_cast<char>(header.size() & 0xff)
+      << static_cast<char>(header.size() >> 8) << header;
+}
+
+void write_array(const std::string& path, const char* type, const Shape& shape,
+                 const void* values) {
   AtomicFile file(path);
-  file.stream() << kMagic << '\x01' << '\0' << static_cast<char>(header.size() & 0xff)
-                << static_cast<char>(header.size() >> 8) << header;
+  write_header(file.stream(), type, shape);
   file.stream().write(static_cast<const char*>(values),
                       static_cast<std::streamsize>(checked_multiply(shape.count(), 4)));
   file.commit();
@@ -185,6 +187,23 @@ ArrayHeader read_npy_header(ByteSource& source) {
   std::string text(bytes, ' ');
   source.read(text.data(), bytes);
   return DictParser(text, source.path()).parse();
+}
+
+NpyWriter::NpyWriter(const std::string& path, const Shape& shape)
+    : file_(path), expected_(shape.count()) {
+  write_header(file_.stream(), "<f4", shape);
+}
+
+void NpyWriter::write(std::span<const float> values) {
+  file_.stream().write(reinterpret_cast<const char*>(values.data()),
+                       static_cast<std::streamsize>(values.size_bytes()));
+  written_ += static_cast<Index>(values.size());
+}
+
+void NpyWriter::commit() {
+  require<ShapeError>(written_ == expected_, "write an array: expected ", expected_,
+                      " values, found ", written_);
+  file_.commit();
 }
 
 void write_npy(const std::string& path, const Shape& shape, const float* values) {

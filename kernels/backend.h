@@ -151,6 +151,8 @@ void gather_rows(Context& ctx, GroupView<T> y, GroupView<const T> data, const st
 template <class T>
 void window_rows(Context& ctx, GroupView<T> y, GroupView<const T> data,
                  const std::int32_t* first_row, Index offset);
+void window_labels(Context& ctx, std::int32_t* label, Index pool_rows, const std::int32_t* assigned,
+                   Index mixtures, Index rows, const std::int32_t* first_row);
 void pin_labels(Context& ctx, std::int32_t* label, const PinView& pins, Index components,
                 Index pool_rows, const std::int32_t* first_row);
 
@@ -311,6 +313,8 @@ void gather_rows(Context& ctx, GroupView<T> y, GroupView<const Master<T>> data,
 template <class T>
 void window_rows(Context& ctx, GroupView<T> y, GroupView<const T> data,
                  const std::int32_t* first_row, Index offset);
+void window_labels(Context& ctx, std::int32_t* label, Index pool_rows, const std::int32_t* assigned,
+                   Index mixtures, Index rows, const std::int32_t* first_row);
 void pin_labels(Context& ctx, std::int32_t* label, const PinView& pins, Index components,
                 Index pool_rows, const std::int32_t* first_row);
 

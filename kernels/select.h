@@ -72,6 +72,11 @@ template <class T>
 void window_rows(Context& ctx, GroupView<T> y, GroupView<const T> data,
                  const std::int32_t* first_row, Index offset);
 
+// label[r][p] = assigned[r][*first_row + p]: the components of the pool's rows.
+// Shapes label [mixtures][pool_rows], assigned [mixtures][rows]. Throws ShapeError.
+void window_labels(Context& ctx, std::int32_t* label, Index pool_rows, const std::int32_t* assigned,
+                   Index mixtures, Index rows, const std::int32_t* first_row);
+
 // Rows whose component is prescribed, for restarted components that must learn them first.
 struct PinView {
   const std::int32_t* row = nullptr;    // [capacity] data rows

@@ -98,7 +98,7 @@ struct Timing {
   std::size_t graph_nodes = 0;
 };
 
-Timing train(const Settings& settings, std::span<const float> values, Shape item, Lanes& lanes) {
+Timing train(const Settings& settings, std::span<float> values, Shape item, Lanes& lanes) {
   Trainer trainer(settings, values, kRows, item, {}, lanes);
   Timing timing;
   timing.seconds = trainer.run({}).seconds;

@@ -25,7 +25,8 @@ void print_plan(const FitOptions& options, const Settings& resolved, const Train
   for (const std::string& line : trainer.describe()) std::cerr << line << '\n';
   // Every lane has buffers of the same names.
   std::map<std::string, Index> by_name;
-  for (const Arena::Request& request : trainer.memory_plan()) by_name[request.name] += request.bytes;
+  for (const Arena::Request& request : trainer.memory_plan())
+    by_name[request.name] += request.bytes;
   for (const auto& [name, sum] : by_name) {
     std::cerr << std::setw(14) << sum << " bytes  " << name << '\n';
   }
@@ -89,6 +90,14 @@ int run_fit(const FitArguments& arguments) {
     ++steps;
     progress.iteration(iteration);
   };
+  callbacks.training.assignments = !data.labels.empty() || settings.select == Select::all;
+  std::optional<io::NpyWriter> posteriors;
+  callbacks.posteriors = [&](std::span<const float> values) {
+    if (!posteriors) {
+      posteriors.emplace(arguments.out + "/posteriors.npy", Shape{data.rows, settings.clusters});
+    }
+    posteriors->write(values);
+  };
   callbacks.training.cancelled = [&] { return signals.requested(); };
   const FitResult result = fit(data, options, callbacks);
   progress.finish();
@@ -98,7 +107,7 @@ int run_fit(const FitArguments& arguments) {
   if (!data.labels.empty()) scores = score(result.prediction.assignments, data.labels);
   const FitRecord record{data, options, settings, result, scores, steps};
   const auto metrics = metrics_json(record);
-  const auto files = write_run_folder(arguments.out, record, metrics, history, range);
+  const auto files = write_run_folder(arguments.out, record, metrics, history, range, *posteriors);
   if (arguments.json) {
     std::cout << to_line(metrics) << '\n';
   } else if (!arguments.quiet) {

@@ -34,7 +34,11 @@ int run_predict(const PredictArguments& arguments) {
   Lanes lanes = arguments.device.lanes();
   io::require_writable_folder(arguments.out);
 
-  const Prediction prediction = predict(model, data.values, data.rows, lanes);
+  const std::filesystem::path folder = arguments.out;
+  io::NpyWriter posteriors((folder / "posteriors.npy").string(), {data.rows, model.clusters()});
+  const Prediction prediction =
+      predict(model, data.values, data.rows, lanes,
+              [&](std::span<const float> values) { posteriors.write(values); });
   nlohmann::ordered_json json = {
       {"n", data.rows}, {"clusters", model.clusters()}, {"confidence", prediction.confidence}};
   std::optional<Scores> scores;
@@ -42,10 +46,8 @@ int run_predict(const PredictArguments& arguments) {
     scores = score(prediction.assignments, data.labels);
     add_scores(json, *scores, data.label_names);
   }
-  const std::filesystem::path folder = arguments.out;
   io::write_npy((folder / "assignments.npy").string(), {data.rows}, prediction.assignments.data());
-  io::write_npy((folder / "posteriors.npy").string(), {data.rows, model.clusters()},
-                prediction.posteriors.data());
+  posteriors.commit();
   if (arguments.json) {
     std::cout << to_line(json) << '\n';
   } else {

@@ -22,7 +22,8 @@ void write_text(const std::string& path, const std::string& text) {
 
 std::vector<std::string> write_run_folder(const std::string& folder, const FitRecord& record,
                                           const nlohmann::ordered_json& metrics,
-                                          const History& history, const ValueRange& range) {
+                                          const History& history, const ValueRange& range,
+                                          io::NpyWriter& posteriors) {
   const Index n = record.data.rows, clusters = record.settings.clusters;
   const FitResult& result = record.result;
   std::vector<std::string> names;
@@ -36,7 +37,8 @@ std::vector<std::string> write_run_folder(const std::string& folder, const FitRe
   };
 
   io::write_npy(place("assignments.npy"), {n}, result.prediction.assignments.data());
-  io::write_npy(place("posteriors.npy"), {n, clusters}, result.prediction.posteriors.data());
+  (void)place("posteriors.npy");
+  posteriors.commit();
   if (record.settings.method == Method::ganmm && record.settings.select == Select::all) {
     io::write_npy(place("assignments-all.npy"), {record.settings.restarts, n},
                   result.training.assignments.data());

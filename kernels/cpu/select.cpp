@@ -105,6 +105,13 @@ void window_rows(Context&, GroupView<T> y, GroupView<const T> data, const std::i
   }
 }
 
+void window_labels(Context&, std::int32_t* label, Index pool_rows, const std::int32_t* assigned,
+                   Index mixtures, Index rows, const std::int32_t* first_row) {
+  for (Index r = 0; r < mixtures; ++r) {
+    std::copy_n(assigned + r * rows + *first_row, pool_rows, label + r * pool_rows);
+  }
+}
+
 void pin_labels(Context&, std::int32_t* label, const PinView& pins, Index components,
                 Index pool_rows, const std::int32_t* first_row) {
   for (Index e = 0; e < *pins.count; ++e) {

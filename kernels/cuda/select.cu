@@ -89,6 +89,15 @@ GANMM_KERNEL window_rows_kernel(ElementWalk walk, Rows<Pack<float, W>> y,
       walk, [&](Index, Index b, Index col) { at(y, 0, b, col) = at(data, 0, first + b, col); });
 }
 
+GANMM_KERNEL window_labels_kernel(std::int32_t* label, Index pool_rows,
+                                  const std::int32_t* assigned, Index rows,
+                                  const std::int32_t* first_row) {
+  const Index p =
+      Index{device::block_index_x()} * device::block_size_x() + device::thread_index_x();
+  const Index r = device::block_index_y();
+  if (p < pool_rows) label[r * pool_rows + p] = assigned[r * rows + *first_row + p];
+}
+
 GANMM_KERNEL pin_labels_kernel(std::int32_t* label, PinView pins, Index components, Index pool_rows,
                                const std::int32_t* first_row) {
   const Index step = Index{device::grid_size_x()} * device::block_size_x();
@@ -163,6 +172,13 @@ void window_rows(Context& ctx, GroupView<T> y, GroupView<const T> data,
   } else {
     window<1>(ctx, extent, y, data, first_row, offset);
   }
+}
+
+void window_labels(Context& ctx, std::int32_t* label, Index pool_rows, const std::int32_t* assigned,
+                   Index mixtures, Index rows, const std::int32_t* first_row) {
+  const Index blocks = (pool_rows + kElementThreads - 1) / kElementThreads;
+  launch(ctx, "window_labels", {blocks, mixtures, 1, kElementThreads}, window_labels_kernel, label,
+         pool_rows, assigned, rows, first_row);
 }
 
 void pin_labels(Context& ctx, std::int32_t* label, const PinView& pins, Index components,

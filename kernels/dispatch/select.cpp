@@ -94,6 +94,25 @@ void window_rows(Context& ctx, GroupView<T> y, GroupView<const T> data,
       [&](auto& c) { cuda::window_rows<T>(c, y, data, first_row, offset); });
 }
 
+void window_labels(Context& ctx, std::int32_t* label, Index pool_rows, const std::int32_t* assigned,
+                   Index mixtures, Index rows, const std::int32_t* first_row) {
+  const char* op = "window_labels";
+  require<ShapeError>(mixtures >= 0 && pool_rows >= 0 && pool_rows <= rows && first_row != nullptr,
+                      op, ": expected a window within ", rows, " rows, found ", pool_rows,
+                      " rows of ", mixtures, " mixtures");
+  if (mixtures == 0 || pool_rows == 0) return;
+  OpCost cost;
+  cost.bytes = 2.0 * static_cast<double>(mixtures * pool_rows) * sizeof(std::int32_t);
+  dispatch<float>(
+      ctx, op, cost,
+      [&](auto& c) {
+        cpu::window_labels(c, label, pool_rows, assigned, mixtures, rows, first_row);
+      },
+      [&](auto& c) {
+        cuda::window_labels(c, label, pool_rows, assigned, mixtures, rows, first_row);
+      });
+}
+
 void pin_labels(Context& ctx, std::int32_t* label, const PinView& pins, Index components,
                 Index pool_rows, const std::int32_t* first_row) {
   if (pins.capacity == 0) return;

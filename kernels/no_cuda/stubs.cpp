@@ -209,6 +209,10 @@ template <class T>
 void window_rows(Context&, GroupView<T>, GroupView<const T>, const std::int32_t*, Index) {
   refuse("window_rows");
 }
+void window_labels(Context&, std::int32_t*, Index, const std::int32_t*, Index, Index,
+                   const std::int32_t*) {
+  refuse("window_labels");
+}
 void pin_labels(Context&, std::int32_t*, const PinView&, Index, Index, const std::int32_t*) {
   refuse("pin_labels");
 }

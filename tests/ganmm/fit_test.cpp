@@ -189,9 +189,9 @@ TEST_CASE(
   Model model;
   model.settings.clusters = 3;
   model.settings.restarts = 2;
-  const std::vector<std::int32_t> partitions{0, 0, 0, 0, 1, 1, /**/ 1, 1, 1, 2, 0, 0};
-  const std::vector<std::int32_t> clusters{2, 2, 2, 0, 1, 1};
-  match_components(model, partitions, clusters);
+  // Component by cluster; six points.
+  const std::vector<std::int32_t> common{1, 0, 3, 0, 2, 0, 0, 0, 0, /**/ 0, 2, 0, 0, 0, 3, 1, 0, 0};
+  match_components(model, common, 6);
   CHECK(model.match == std::vector<std::int32_t>{2, 1, 0, /**/ 1, 2, 0});
   CHECK(model.weight[0] == doctest::Approx(4.0 / 6));
   CHECK(model.weight[2] == 0.0f);
@@ -222,4 +222,25 @@ TEST_CASE("fit: k-means finds the blobs, and its model file predicts what it was
   Lanes lanes({}, MathMode::fp32, 2);
   CHECK(predict(model, again, 301, lanes).assignments == result.prediction.assignments);
   CHECK_THROWS_AS((void)sample(model, 0, 1, 0, lanes), ConfigError);
+}
+
+TEST_CASE("fit: posteriors are handed over in the order of the rows, the data comes back in it") {
+  auto data = test::blobs(20000, 3, 3);
+  const auto raw = data.values;
+  FitOptions options = quick(3, 2, Select::consensus);
+  options.scale = io::ScaleKind::none;
+  const FitResult kept = fit(data, options);
+  CHECK(data.values == raw);
+  std::vector<float> handed;
+  FitCallbacks callbacks;
+  callbacks.posteriors = [&](std::span<const float> values) {
+    CHECK(values.size() < kept.prediction.posteriors.size());
+    handed.insert(handed.end(), values.begin(), values.end());
+  };
+  callbacks.training.assignments = false;
+  const FitResult result = fit(data, options, callbacks);
+  CHECK(result.training.assignments.empty());
+  CHECK(result.prediction.posteriors.empty());
+  CHECK(result.prediction.assignments == kept.prediction.assignments);
+  CHECK(handed == kept.prediction.posteriors);
 }

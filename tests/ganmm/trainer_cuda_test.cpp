@@ -48,7 +48,8 @@ struct Run {
 Run train(const Settings& settings, const io::Dataset& data, Device device, MathMode math) {
   Lanes lanes(device, math, 1);
   const Settings resolved = settings.resolved(data.rows, data.item);
-  Trainer trainer(resolved, data.values, data.rows, data.item, {}, lanes);
+  auto values = data.values;
+  Trainer trainer(resolved, values, data.rows, data.item, {}, lanes);
   Run run;
   TrainerCallbacks callbacks;
   callbacks.report = [&](const Report& report) { run.reports.push_back(report); };

@@ -35,7 +35,8 @@ Run train(const Settings& settings, const io::Dataset& data, int threads,
           const TrainerCallbacks& callbacks = {}, std::span<const std::int32_t> initial = {}) {
   Lanes lanes({}, MathMode::fp32, threads);
   const Settings resolved = settings.resolved(data.rows, data.item);
-  Trainer trainer(resolved, data.values, data.rows, data.item, initial, lanes);
+  auto values = data.values;
+  Trainer trainer(resolved, values, data.rows, data.item, initial, lanes);
   Run run;
   run.outcome = trainer.run(callbacks);
   std::vector<Index> all(static_cast<std::size_t>(resolved.restarts));
@@ -254,7 +255,8 @@ TEST_CASE("trainer: memory is planned completely before training") {
   const auto data = test::blobs(100, 2, 3);
   Lanes lanes({}, MathMode::fp32, 2);
   const Settings s = quick(3, 2).resolved(data.rows, data.item);
-  Trainer trainer(s, data.values, data.rows, data.item, {}, lanes);
+  auto values = data.values;
+  Trainer trainer(s, values, data.rows, data.item, {}, lanes);
   Index sum = 0;
   for (const auto& request : trainer.memory_plan()) sum += aligned_bytes<std::byte>(request.bytes);
   CHECK(sum + lanes.scratch_bytes() == trainer.memory_bytes());
@@ -273,7 +275,8 @@ TEST_CASE("trainer: the faults of the published code are reproduced on request")
   s.learning_rate = 1e-2;
   Lanes lanes({}, MathMode::fp32, 1);
   const Settings resolved = s.resolved(data.rows, data.item);
-  Trainer trainer(resolved, data.values, data.rows, data.item, {}, lanes);
+  auto values = data.values;
+  Trainer trainer(resolved, values, data.rows, data.item, {}, lanes);
   const Model before = trainer.extract(std::vector<Index>{0});
   bool unbounded_in_pretraining = false;
   TrainerCallbacks callbacks;

@@ -517,6 +517,26 @@ GANMM_DEVICE_CASE("select: a window is copied from wherever the pool is") {
   }
 }
 
+GANMM_DEVICE_CASE("select: labels of the pool are those of its rows") {
+  const Index rows = 700;
+  Ints assigned;
+  for (Index p = 0; p < 3 * rows; ++p) assigned.push_back(static_cast<std::int32_t>(p * 7 % 1000));
+  const GuardBuffer<std::int32_t> all(ctx, assigned), first_row(ctx, Ints{211});
+  for (const Index mixtures : {0, 1, 3}) {
+    for (const Index pool : {0, 1, 257, 489}) {
+      GuardBuffer<std::int32_t> label(ctx, mixtures * pool);
+      window_labels(ctx, label.data(), pool, all.data(), mixtures, rows, first_row.data());
+      Ints expected;
+      for (Index r = 0; r < mixtures; ++r) {
+        const auto start = assigned.begin() + r * rows + 211;
+        expected.insert(expected.end(), start, start + pool);
+      }
+      CHECK(label.get() == expected);
+    }
+  }
+  CHECK_THROWS_AS(window_labels(ctx, nullptr, 3, all.data(), 1, 2, first_row.data()), ShapeError);
+}
+
 GANMM_DEVICE_CASE("select: pins set labels of their mixture where the pool has their rows") {
   const Index mixtures = 2, components = 3, rows = 5;
   const GuardBuffer<std::int32_t> row(ctx, Ints{9, 10, 14, 15, 10, 12});
