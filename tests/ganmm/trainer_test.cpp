@@ -296,3 +296,24 @@ TEST_CASE("trainer: the faults of the published code are reproduced on request")
   CHECK(after.tensors.at("classifier.0.weight").values !=
         before.tensors.at("classifier.0.weight").values);
 }
+
+TEST_CASE("trainer: beside the data only the labels of the last check grow with the rows") {
+  const auto plan = [](Index rows) {
+    auto data = test::blobs(rows, 2, 3);
+    Lanes lanes({}, MathMode::fp32, 2);
+    Settings s = quick(3, 2);
+    s.pool = 1000;
+    Trainer trainer(s.resolved(rows, data.item), data.values, rows, data.item, {}, lanes);
+    return trainer.memory_bytes();
+  };
+  const Index grown = plan(20000) - plan(10000);
+  CHECK(grown >= 10000 * 2 * 4);
+  CHECK(grown <= 10000 * 2 * 4 + 4096);  // requests are rounded up
+}
+
+TEST_CASE("trainer: one component is a single GAN that owns all rows") {
+  const auto data = test::blobs(100, 2, 2);
+  const Run run = train(quick(1, 2), data, 2);
+  CHECK(run.outcome.confidence == std::vector<double>{1.0, 1.0});
+  CHECK(run.outcome.assignments == std::vector<std::int32_t>(200, 0));
+}
