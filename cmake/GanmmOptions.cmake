@@ -108,30 +108,23 @@ if(GANMM_HAVE_CUDNN AND cuDNN_LIBRARY)
 endif()
 
 # --- CPU -------------------------------------------------------------------------------------
-ganmm_feature(OPENMP "Threads of the CPU backend")
-set(missing "")
-if(ganmm_want_OPENMP)
-  find_package(OpenMP QUIET COMPONENTS CXX)
-  if(NOT OpenMP_CXX_FOUND)
-    set(missing "the C++ compiler has no OpenMP")
-  endif()
-endif()
-ganmm_decide(OPENMP "OpenMP ${OpenMP_CXX_VERSION}" "${missing}"
-  "Install a compiler with OpenMP (apt-get install g++)" OpenMP::OpenMP_CXX)
+find_package(Threads REQUIRED)
 
 ganmm_feature(ONEDNN "oneDNN convolutions of the CPU backend")
 set(missing "")
 if(ganmm_want_ONEDNN)
   find_package(oneDNN 2.6 MODULE QUIET)
+  # OpenMP holds oneDNN to one thread per lane, which the same bits for all thread counts need.
+  find_package(OpenMP QUIET COMPONENTS CXX)
   if(NOT oneDNN_FOUND)
     set(missing "oneDNN 2.6 or newer was not found")
-  elseif(NOT GANMM_HAVE_OPENMP)
-    # Only OpenMP can hold oneDNN to one thread per lane, which the same bits for all thread counts need.
-    set(missing "it needs OpenMP, which is off")
+  elseif(NOT OpenMP_CXX_FOUND)
+    set(missing "it needs OpenMP, which the C++ compiler does not have")
   endif()
 endif()
 ganmm_decide(ONEDNN "oneDNN ${oneDNN_VERSION}" "${missing}"
-  "Install oneDNN (apt-get install libdnnl-dev)" oneDNN::dnnl)
+  "Install oneDNN (apt-get install libdnnl-dev) and a compiler with OpenMP"
+  oneDNN::dnnl OpenMP::OpenMP_CXX)
 
 # --- files -----------------------------------------------------------------------------------
 ganmm_feature(ZLIB "gzip-compressed input")
@@ -188,7 +181,6 @@ endif()
 
 set(GANMM_FEATURE_DEFINITIONS
   GANMM_HAVE_CUDNN=${GANMM_HAVE_CUDNN}
-  GANMM_HAVE_OPENMP=${GANMM_HAVE_OPENMP}
   GANMM_HAVE_ONEDNN=${GANMM_HAVE_ONEDNN}
   GANMM_HAVE_ZLIB=${GANMM_HAVE_ZLIB}
   GANMM_HAVE_PNG=${GANMM_HAVE_PNG}

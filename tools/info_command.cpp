@@ -23,7 +23,6 @@ struct Feature {
 };
 
 constexpr std::array kFeatures{
-    Feature{"OpenMP", GANMM_HAVE_OPENMP, "GANMM_OPENMP", "the CPU backend uses one thread"},
     Feature{"oneDNN", GANMM_HAVE_ONEDNN, "GANMM_ONEDNN", "CPU convolutions use plain loops"},
     Feature{"zlib", GANMM_HAVE_ZLIB, "GANMM_ZLIB", "gzip-compressed files cannot be read"},
     Feature{"libpng", GANMM_HAVE_PNG, "GANMM_PNG", "no sample images"},

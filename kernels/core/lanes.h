@@ -18,6 +18,7 @@ class Lanes {
  public:
   // threads: number of CPU lanes, >= 1, or 0 for as many as the machine has. One lane on CUDA.
   Lanes(Device device, MathMode math, int threads, ConvPath conv_path = ConvPath::automatic);
+  ~Lanes();
 
   int count() const { return static_cast<int>(contexts_.size()); }
   Device device() const { return contexts_.front()->device(); }
@@ -32,7 +33,10 @@ class Lanes {
   Index scratch_bytes() const;
 
  private:
+  class Team;
+
   std::vector<std::unique_ptr<Context>> contexts_;
+  std::unique_ptr<Team> team_;
 };
 
 // Threads this machine offers to this process (at least 1).

@@ -1,5 +1,7 @@
 #include "kernels/cpu/onednn.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstring>
 #include <dnnl.hpp>
@@ -8,10 +10,6 @@
 #include <type_traits>
 #include <unordered_map>
 #include <vector>
-
-#if GANMM_HAVE_OPENMP
-#include <omp.h>
-#endif
 
 namespace ganmm::kernels::cpu::onednn {
 
@@ -42,20 +40,13 @@ using Arguments = std::unordered_map<int, memory>;
 // would split sums accordingly.
 class OneThread {
  public:
-#if GANMM_HAVE_OPENMP
   OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
   ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
 
  private:
   int before_;
-#else
-  OneThread() {}
-  ~OneThread() {}
-
- public:
-#endif
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
 };
 
 const dnnl::engine& engine() {
