@@ -43,7 +43,8 @@ struct DrawSettings {
 // sums are exact in any order. A posterior that is not a number, of a mixture that diverged, counts
 // nothing.
 GANMM_HOST_DEVICE static inline std::uint64_t draw_weight(float posterior) {
-  return posterior > 0 ? static_cast<std::uint64_t>(posterior * 0x1p24f + 0.5f) : 0;
+  const float counted = posterior > 0 ? posterior : 0.0f;
+  return static_cast<std::uint64_t>(static_cast<std::int32_t>(counted * 0x1p24f + 0.5f));
 }
 
 // Draws data row numbers for network groups [first_group, first_group + groups):

@@ -17,9 +17,13 @@ struct QuadRun {
 // y[4 q + i] = a + b * x_i for quads q in [0, quads), x uniform in [0, 1) or standard normal.
 using QuadFill = void (*)(float* y, std::int64_t quads, const QuadRun& run, float a, float b);
 
+// The words themselves: y[4 q + i] = word i of quad q.
+using WordFill = void (*)(std::uint32_t* y, std::int64_t quads, const QuadRun& run);
+
 struct RandomLoops {
   QuadFill uniform;
   QuadFill normal;
+  WordFill words;
 };
 
 const RandomLoops& random_loops(Isa isa);  // the same bits for every one

@@ -1,15 +1,53 @@
 #include "kernels/backend.h"
+#include "kernels/cpu/random_loops.h"
+#include "kernels/cpu/softmax_loops.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace ganmm::kernels::cpu {
+
+Softmax softmax_loops([[maybe_unused]] Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::avx512) return avx512::softmax;
+  if (isa == Isa::avx2) return avx2::softmax;
+#endif
+  return baseline::softmax;
+}
+
+namespace {
+
+// The first p with target < cumulative[p], cumulative ascending; its last element is above the
+// target. Without branches: which way a step goes is random.
+Index first_above(const std::uint64_t* cumulative, Index count, std::uint64_t target) {
+  Index first = 0;
+  while (count > 1) {
+    const Index half = count / 2;
+    first += cumulative[first + half - 1] <= target ? half : 0;
+    count -= half;
+  }
+  return first;
+}
+
+}  // namespace
 
 template <class T>
 void classify_rows(Context&, GroupView<T> posterior, std::int32_t* label, Index label_stride,
                    GroupView<const T> logits, double temperature) {
   const Index classes = logits.features();
   const T scale = static_cast<T>(1.0 / temperature);
+  if constexpr (std::is_same_v<T, float>) {
+    if (logits.batch > 0 && classes > 0 && classes <= kMostSoftmaxClasses) {
+      const Softmax softmax = softmax_loops(best_isa());
+      for (Index r = 0; r < logits.groups; ++r) {
+        softmax({posterior.data == nullptr ? nullptr : posterior.row(r, 0), posterior.batch_stride,
+                 label + r * label_stride, logits.row(r, 0), logits.batch_stride, logits.batch,
+                 classes, scale});
+      }
+      return;
+    }
+  }
   for (Index r = 0; r < logits.groups; ++r) {
     for (Index b = 0; b < logits.batch; ++b) {
       const T* z = logits.row(r, b);
@@ -64,24 +102,34 @@ void draw_rows(Context& ctx, std::int32_t* row, Index first_group, Index groups,
     if (own_draws < s.batch && pool.posterior != nullptr) {
       const float* posterior = pool.posterior + r * rows * n + i;
       for (Index p = 0; p < rows; ++p) {
-        if (label[p] != i) total += draw_weight(posterior[p * n]);
+        const std::uint64_t weight = draw_weight(posterior[p * n]);
+        total += label[p] != i ? weight : 0;
         cumulative[p] = total;
       }
     }
-    for (Index e = 0; e < s.batches * s.batch; ++e) {
-      const Philox draw =
-          philox(s.key, static_cast<std::uint32_t>(group), static_cast<std::uint32_t>(e));
+    constexpr Index kBlock = 64;
+    std::array<std::uint32_t, 4 * kBlock> words;
+    const Index draws = s.batches * s.batch;
+    for (Index e = 0; e < draws; ++e) {
+      if (e % kBlock == 0) {
+        random_loops(best_isa())
+            .words(words.data(), std::min(kBlock, draws - e),
+                   {s.key.seed, static_cast<std::uint32_t>(e),
+                    s.key.first_group + static_cast<std::uint32_t>(group), step_of(s.key),
+                    static_cast<std::uint32_t>(s.key.purpose)});
+      }
+      const std::uint32_t* word = words.data() + 4 * (e % kBlock);
       Index chosen = 0;
       if (e % s.batch < own_draws) {
-        chosen = own[uniform_below(draw.word[0], own_count)];
+        chosen = own[uniform_below(word[0], own_count)];
       } else if (total > 0) {
-        const std::uint64_t word = (std::uint64_t{draw.word[1]} << 32) | draw.word[0];
-        const std::uint64_t target = uniform_below_64(word, total);
-        chosen = std::upper_bound(cumulative, cumulative + rows, target) - cumulative;
+        const std::uint64_t target =
+            uniform_below_64((std::uint64_t{word[1]} << 32) | word[0], total);
+        chosen = first_above(cumulative, rows, target);
       } else {
-        chosen = uniform_below(draw.word[0], static_cast<std::uint32_t>(rows));
+        chosen = uniform_below(word[0], static_cast<std::uint32_t>(rows));
       }
-      row[k * s.batches * s.batch + e] = static_cast<std::int32_t>(first_row + chosen);
+      row[k * draws + e] = static_cast<std::int32_t>(first_row + chosen);
     }
   }
 }

@@ -1,9 +1,12 @@
 // The vector loops of every instruction set this machine has, not only of the best one.
+#include "kernels/core/rng.h"
 #include "kernels/cpu/gemm_loops.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/random_loops.h"
+#include "kernels/cpu/softmax_loops.h"
 #include "tests/reference/activation.h"
 #include "tests/reference/gemm.h"
+#include "tests/reference/select.h"
 #include "tests/support/devices.h"
 #include "tests/support/guard_buffer.h"
 #include "tests/support/random_data.h"
@@ -104,6 +107,109 @@ TEST_CASE("isa: random fills have the same bits in every instruction set and len
       }
       CHECK(expected.front() != expected.back());
     }
+  }
+}
+
+TEST_CASE("isa: random words are those of the generator in every instruction set and length") {
+  const QuadRun run{0x123456789abcdefULL, 5, 3, 4, 2};
+  for (const std::int64_t quads : {1, 15, 16, 17, 50}) {
+    for (const Isa isa : instruction_sets()) {
+      CAPTURE(quads);
+      CAPTURE(static_cast<int>(isa));
+      constexpr std::uint32_t kUntouched = 77;
+      std::vector<std::uint32_t> words(static_cast<std::size_t>(4 * quads + 1), kUntouched);
+      random_loops(isa).words(words.data(), quads, run);
+      std::vector<std::uint32_t> expected;
+      for (std::uint32_t q = 0; q < static_cast<std::uint32_t>(quads); ++q) {
+        const Philox quad = philox(run.key, run.first_quad + q, 3, 4, 2);
+        expected.insert(expected.end(), quad.word, quad.word + 4);
+      }
+      expected.push_back(kUntouched);
+      CHECK(words == expected);
+    }
+  }
+}
+
+// Rows [0, rows) of random logits with ties, in gaps, against the reference.
+void check_softmax(Isa isa, Index rows, Index classes, double spread, bool in_place) {
+  CAPTURE(static_cast<int>(isa));
+  CAPTURE(rows);
+  CAPTURE(classes);
+  CAPTURE(spread);
+  CAPTURE(in_place);
+  Context ctx;
+  RandomData random(static_cast<std::uint64_t>(100 * rows + classes));
+  Values logits;
+  for (Index i = 0; i < rows * classes; ++i) {
+    logits.push_back(spread * static_cast<double>(random.integer(-8, 8)));
+  }
+  constexpr double kTemperature = 0.5;
+  Batch<float> z(ctx, 1, rows, {classes}, Layout::gaps), p(ctx, 1, rows, {classes}, Layout::gaps);
+  z.set(logits);
+  const GroupView<float> from = z.view(), to = in_place ? z.view() : p.view();
+  GuardBuffer<std::int32_t> label(ctx, rows);
+  softmax_loops(isa)({nullptr, 0, label.data(), from.data, from.batch_stride, rows, classes, 2.0f});
+  const auto labels_alone = label.get();
+  softmax_loops(isa)({to.data, to.batch_stride, label.data(), from.data, from.batch_stride, rows,
+                      classes, static_cast<float>(1 / kTemperature)});
+  CHECK(label.get() == labels_alone);
+  const Values found = (in_place ? z : p).get();
+  for (Index b = 0; b < rows; ++b) {
+    const Values row(logits.begin() + b * classes, logits.begin() + (b + 1) * classes);
+    CHECK(label.get()[static_cast<std::size_t>(b)] == reference::argmax(row));
+    const Values expected = reference::softmax(row, kTemperature);
+    for (Index c = 0; c < classes; ++c) {
+      const double e = expected[static_cast<std::size_t>(c)];
+      // The argument is exact here. 2 roundings of exp in numerator and sum, 1 of the quotient, and
+      // of the additions at most one per class; below the smallest normal number 0 is as good.
+      const double bound = e * 0x1p-24 * static_cast<double>(8 + classes) + 0x1p-125;
+      CHECK(std::abs(found[static_cast<std::size_t>(b * classes + c)] - e) <= bound);
+    }
+  }
+}
+
+TEST_CASE("isa: softmax and argmax agree with the reference in every instruction set and width") {
+  for (const Isa isa : instruction_sets()) {
+    for (const Index classes : {1, 2, 7, 8, 16, 17, 33, 64}) {
+      for (const Index rows : {1, 15, 16, 35}) {
+        for (const double spread : {0.0625, 0.75, 16.0}) {
+          check_softmax(isa, rows, classes, spread, rows == 15);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("isa: a row of softmax has the same bits wherever it stands") {
+  constexpr Index kRows = 33, kClasses = 7;
+  RandomData random(5);
+  std::vector<float> z;
+  for (const double value : random.reals<float>(kRows * kClasses, -3, 3)) {
+    z.push_back(static_cast<float>(value));
+  }
+  for (const Isa isa : instruction_sets()) {
+    std::vector<float> together(z.size()), alone(z.size());
+    std::vector<std::int32_t> label(kRows);
+    softmax_loops(isa)(
+        {together.data(), kClasses, label.data(), z.data(), kClasses, kRows, kClasses, 1.0f});
+    for (Index b = 0; b < kRows; ++b) {
+      softmax_loops(isa)({alone.data() + b * kClasses, kClasses, label.data(),
+                          z.data() + b * kClasses, kClasses, 1, kClasses, 1.0f});
+    }
+    CHECK(together == alone);
+  }
+}
+
+TEST_CASE("isa: softmax of what is not a number is not a number") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const Isa isa : instruction_sets()) {
+    const std::vector<float> z = {1, nan, 2, nan, 1, 2, -infinity, 0, 0};
+    std::vector<float> p(9);
+    std::vector<std::int32_t> label(3);
+    softmax_loops(isa)({p.data(), 3, label.data(), z.data(), 3, 3, 3, 1.0f});
+    for (std::size_t i = 0; i < 6; ++i) CHECK(std::isnan(p[i]));
+    CHECK(std::vector<float>(p.begin() + 6, p.end()) == std::vector<float>{0, 0.5f, 0.5f});
   }
 }
 

@@ -1,0 +1,2 @@
+#define GANMM_ISA avx2
+#include "kernels/cpu/softmax_loops.inc"

@@ -1,0 +1,2 @@
+#define GANMM_ISA baseline
+#include "kernels/cpu/softmax_loops.inc"
