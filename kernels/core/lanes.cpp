@@ -14,10 +14,12 @@ namespace ganmm {
 
 namespace {
 
-// Some 20 us, longer than the serial work between two rounds of an EM iteration; after that a
-// thread gives its core away. 500 iterations of 16 x 7 small GANs on two lanes: 12.9 s of CPU time
-// here and 15.1 s between OpenMP's barriers, which spin for longer; with eight busy threads beside
-// them on the same two cores 13.5 s here and 22 s there.
+// Some 20 us, about the serial work between two rounds of an EM iteration; after that a thread
+// gives its core away. Two lanes on two cores with some ten other runnable threads, 250 iterations
+// of 16 x 7 small GANs, means of five interleaved runs: 5.7 s of CPU time, between OpenMP's
+// barriers 9.9 s; no spins at all 5.7 s, 10000 spins 5.9 s. On an idle machine the difference to
+// OpenMP is within the scatter of the few runs made, and the best number of spins there is not
+// established.
 constexpr int kSpins = 2000;
 
 void relax() {
