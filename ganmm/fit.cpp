@@ -59,13 +59,36 @@ void fit_kmeans(FitResult& result, const Settings& s, GroupView<const float> row
   result.training.cancelled = runs.cancelled;
 }
 
+void fit_gaussians(FitResult& result, const Settings& s, GroupView<const float> rows, Lanes& lanes,
+                   const IterationCallbacks& callbacks) {
+  const auto start =
+      gaussian_mixture_start(rows, s.clusters, s.restarts, {s.seed, Purpose::kmeans}, lanes);
+  result.gaussians = fit_gaussian_mixture(rows,
+                                          {.clusters = s.clusters,
+                                           .covariance = s.covariance,
+                                           .regularization = s.regularization,
+                                           .tolerance = s.tolerance,
+                                           .iterations = s.iterations},
+                                          start, lanes, callbacks);
+  const GaussianMixtureRuns& runs = *result.gaussians;
+  result.model.gaussians = runs.best.mixture;
+  result.chosen_restart = runs.chosen;
+  result.training.iterations = static_cast<Index>(runs.best.trace.size());
+  result.training.converged = runs.best.converged;
+  result.training.cancelled = runs.cancelled;
+}
+
 void fit_baseline(FitResult& result, const Settings& settings, const io::Dataset& data,
                   const FitOptions& options, const FitCallbacks& callbacks) {
-  Lanes lanes(options.device, options.math, options.threads);
+  Lanes lanes(options.device, options.math, options.threads, options.conv_path);
   const auto begin = std::chrono::steady_clock::now();
   const DeviceRows rows(data.values, data.rows, data.item, lanes);
-  fit_kmeans(result, settings, rows.view(), lanes,
-             {callbacks.training.progress, callbacks.training.cancelled});
+  const IterationCallbacks each{callbacks.training.progress, callbacks.training.cancelled};
+  if (settings.method == Method::kmeans) {
+    fit_kmeans(result, settings, rows.view(), lanes, each);
+  } else {
+    fit_gaussians(result, settings, rows.view(), lanes, each);
+  }
   result.training.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   result.model.settings = settings;

@@ -35,7 +35,8 @@ struct FitResult {
   Prediction prediction;      // of the training data, in file order: what predict gives on the file
   TrainingOutcome training;   // other methods have neither its confidence nor its assignments
   Index chosen_restart = -1;  // -1 for a consensus
-  std::optional<KMeansRuns> kmeans;  // Method::kmeans
+  std::optional<KMeansRuns> kmeans;              // Method::kmeans
+  std::optional<GaussianMixtureRuns> gaussians;  // Method::gmm
 };
 
 // `data.values` is scaled in place (model.scaling says how). Labels in `data` are not looked at.

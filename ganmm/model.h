@@ -3,6 +3,7 @@
 // on.
 #pragma once
 
+#include "ganmm/gaussian_mixture.h"
 #include "ganmm/prediction.h"
 #include "ganmm/settings.h"
 #include "io/scaling.h"
@@ -34,7 +35,9 @@ struct Model {
   // weight[r][i]: share of all training points in component i of mixture r (for sampling).
   std::vector<float> weight;
 
-  std::vector<float> centres;  // Method::kmeans, which has nothing of the above: [N][item], scaled
+  // What other methods have instead of networks, match and weight, for scaled rows.
+  std::vector<float> centres;  // Method::kmeans, [N][item]
+  GaussianMixture gaussians;   // Method::gmm
 
   Index mixtures() const { return settings.restarts; }
   Index clusters() const { return settings.clusters; }
@@ -46,7 +49,7 @@ void save_model(const Model& model, const std::string& path);
 Model load_model(const std::string& path);
 
 // Posterior of cluster c at x: the mean over mixtures r of p_r(i | x), i the component of mixture r
-// that stands for c; of k-means 1 for the nearest centre.
+// that stands for c; of k-means 1 for the nearest centre; of a Gaussian mixture the responsibility.
 // values: [rows][item], already scaled. A row's result does not depend on the other rows.
 // With a sink the posteriors are handed to it, rows in order, instead of being kept.
 using PosteriorSink = std::function<void(std::span<const float> posteriors)>;

@@ -143,6 +143,47 @@ void load_centres(Model& model, const Source& source) {
   model.centres = source.file.get<float>("centres");
 }
 
+std::vector<Index> covariance_shape(const GaussianMixture& g) {
+  switch (g.kind) {
+  case Covariance::full: return {g.components, g.features, g.features};
+  case Covariance::tied: return {g.features, g.features};
+  case Covariance::diag: return {g.components, g.features};
+  case Covariance::spherical: break;
+  }
+  return {g.components};
+}
+
+void save_gaussians(io::TensorFile& file, const Model& model) {
+  const GaussianMixture& g = model.gaussians;
+  file.metadata["covariance"] = to_string(g.kind);
+  file.add("weights", {g.components}, g.weight);
+  file.add("means", {g.components, g.features}, g.mean);
+  file.add("covariances", covariance_shape(g), g.covariance);
+}
+
+void load_gaussians(Model& model, const Source& source) {
+  GaussianMixture& g = model.gaussians;
+  try {
+    g.kind = parse_covariance(source.meta.string("covariance"));
+  } catch (const ConfigError& error) {
+    throw InputError(message("model '", source.path, "': ", error.what()));
+  }
+  model.settings.covariance = g.kind;
+  g.components = model.clusters();
+  g.features = model.item.count();
+  source.expect("weights", {g.components});
+  source.expect("means", {g.components, g.features});
+  source.expect("covariances", covariance_shape(g));
+  g.weight = source.file.get<double>("weights");
+  g.mean = source.file.get<double>("means");
+  g.covariance = source.file.get<double>("covariances");
+  for (const auto* values : {&g.weight, &g.mean, &g.covariance}) {
+    require<InputError>(std::ranges::all_of(*values, [](double v) { return std::isfinite(v); }),
+                        "model '", source.path,
+                        "': expected finite weights, means and covariances");
+  }
+}
+
 Shape load_item(const Source& source) {
   const std::string& spelled = source.meta.string("item");
   std::vector<Index> extents;
@@ -192,6 +233,7 @@ void save_model(const Model& model, const std::string& path) {
   switch (model.settings.method) {
   case Method::ganmm: save_networks(file, model); break;
   case Method::kmeans: save_centres(file, model); break;
+  case Method::gmm: save_gaussians(file, model); break;
   }
   file.write(path);
 }
@@ -221,6 +263,7 @@ Model load_model(const std::string& path) {
   switch (s.method) {
   case Method::ganmm: load_networks(model, source); break;
   case Method::kmeans: load_centres(model, source); break;
+  case Method::gmm: load_gaussians(model, source); break;
   }
   model.scaling = load_scaling(source, model.item);
   return model;

@@ -118,7 +118,9 @@ Prediction predict(const Model& model, std::span<const float> values, Index rows
   require<ShapeError>(static_cast<Index>(values.size()) == rows * features, "predict: expected ",
                       rows, " rows of ", features, " values, found ", values.size(), " values");
   if (model.settings.method == Method::ganmm) return classify(model, values, rows, lanes, sink);
-  Prediction result = predict_nearest(model.centres, values, rows, model.item, lanes);
+  Prediction result = model.settings.method == Method::kmeans
+                          ? predict_nearest(model.centres, values, rows, model.item, lanes)
+                          : predict_gaussians(model.gaussians, values, rows, model.item, lanes);
   if (sink) {
     sink(result.posteriors);
     result.posteriors = {};
@@ -131,10 +133,15 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
   const Index clusters = model.clusters(), mixtures = model.mixtures();
   require<ConfigError>(can_sample(model),
                        "sample: expected a model that can draw samples, found one of method "
-                       "kmeans, which has centres alone; fit with --method ganmm");
+                       "kmeans, which has centres alone; fit with --method ganmm or gmm");
   require<ConfigError>(cluster >= 0 && cluster < clusters, "sample: expected a cluster from 0 to ",
                        clusters - 1, ", found ", cluster);
   require<ConfigError>(count >= 1, "sample: expected at least one sample, found ", count);
+  if (model.settings.method == Method::gmm) {
+    auto values = sample_gaussian(model.gaussians, cluster, count, seed, lanes);
+    io::invert(model.scaling, values, model.item.count());
+    return values;
+  }
   Loaded loaded(model, lanes);
   const Mixture<>& mixture = loaded.mixture;
   Context& ctx = lanes.context(0);

@@ -20,7 +20,11 @@ struct Name {
   const char* name;
 };
 
-constexpr std::array kMethods{Name{Method::ganmm, "ganmm"}, Name{Method::kmeans, "kmeans"}};
+constexpr std::array kMethods{Name{Method::ganmm, "ganmm"}, Name{Method::kmeans, "kmeans"},
+                              Name{Method::gmm, "gmm"}};
+constexpr std::array kCovariances{Name{Covariance::full, "full"}, Name{Covariance::tied, "tied"},
+                                  Name{Covariance::diag, "diag"},
+                                  Name{Covariance::spherical, "spherical"}};
 constexpr std::array kNets{Name{NetKind::automatic, "auto"}, Name{NetKind::mlp, "mlp"},
                            Name{NetKind::small, "small"}, Name{NetKind::conv, "conv"}};
 constexpr std::array kObjectives{Name{Objective::wgan_gp, "wgan-gp"},
@@ -63,7 +67,7 @@ class Problems {
 };
 
 Settings resolved_baseline(Settings s, Index rows) {
-  if (s.restarts == 0) s.restarts = 10;
+  if (s.restarts == 0) s.restarts = s.method == Method::kmeans ? 10 : 1;
   Problems problems;
   problems.expect(rows <= kMaxRows, "data: expected at most ", kMaxRows, " rows, found ", rows);
   problems.expect(s.clusters >= 1, "clusters (-k): expected at least 1, found ", s.clusters);
@@ -75,6 +79,8 @@ Settings resolved_baseline(Settings s, Index rows) {
                   "iterations: expected 1 to 1000000000, found ", s.iterations);
   problems.expect(s.tolerance >= 0 && std::isfinite(s.tolerance),
                   "tolerance: expected a finite number >= 0, found ", s.tolerance);
+  problems.expect(s.regularization >= 0 && std::isfinite(s.regularization),
+                  "regularization: expected a finite number >= 0, found ", s.regularization);
   problems.report();
   return s;
 }
@@ -82,10 +88,14 @@ Settings resolved_baseline(Settings s, Index rows) {
 }  // namespace
 
 Method parse_method(const std::string& name) { return parse("method", kMethods, name); }
+Covariance parse_covariance(const std::string& name) {
+  return parse("covariance", kCovariances, name);
+}
 NetKind parse_net(const std::string& name) { return parse("net", kNets, name); }
 Objective parse_objective(const std::string& name) { return parse("objective", kObjectives, name); }
 Select parse_select(const std::string& name) { return parse("selection", kSelects, name); }
 std::string to_string(Method method) { return name_of(kMethods, method); }
+std::string to_string(Covariance covariance) { return name_of(kCovariances, covariance); }
 std::string to_string(NetKind kind) { return name_of(kNets, kind); }
 std::string to_string(Objective objective) { return name_of(kObjectives, objective); }
 std::string to_string(Select select) { return name_of(kSelects, select); }
@@ -216,6 +226,9 @@ Settings Settings::of(Method method) {
   if (method == Method::kmeans) {
     s.iterations = 300;
     s.tolerance = 1e-4;
+  } else if (method == Method::gmm) {
+    s.iterations = 100;
+    s.tolerance = 1e-3;
   }
   return s;
 }

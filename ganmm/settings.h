@@ -13,7 +13,11 @@ namespace ganmm {
 enum class Method {
   ganmm,   // the mixture of GANs
   kmeans,  // ganmm/kmeans.h
+  gmm,     // ganmm/gaussian_mixture.h
 };
+// What the Gaussians of a mixture have of their own: a matrix each, one for all, variances along
+// the axes, one variance.
+enum class Covariance { full, tied, diag, spherical };
 enum class NetKind {
   automatic,  // conv for images of at least 8 x 8, mlp otherwise
   mlp,        // one hidden layer of `hidden` units (published nets for tables)
@@ -32,10 +36,12 @@ enum class Select {
 enum class InitialPartition { random, kmeans, given };
 
 Method parse_method(const std::string& name);
+Covariance parse_covariance(const std::string& name);
 NetKind parse_net(const std::string& name);
 Objective parse_objective(const std::string& name);
 Select parse_select(const std::string& name);
 std::string to_string(Method method);
+std::string to_string(Covariance covariance);
 std::string to_string(NetKind kind);
 std::string to_string(Objective objective);
 std::string to_string(Select select);
@@ -56,7 +62,8 @@ std::string to_string(const std::vector<SigmaStep>& sigma);
 struct Settings {
   Method method = Method::ganmm;
   Index clusters = 0;  // all: N >= 1
-  Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, for conv nets 1, kmeans 10
+  Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, for conv nets 1, kmeans 10,
+                       // gmm 1
   Select select = Select::consensus;
   InitialPartition init = InitialPartition::random;
   std::uint64_t seed = 0;  // all
@@ -85,12 +92,16 @@ struct Settings {
 
   std::vector<SigmaStep> sigma = {{500, 0.5}, {1000, 0.2}, {2000, 0.1}, {0, 0.04}};
   Index pretrain = 500;      // iterations on the initial partition
-  Index iterations = 5000;   // all: EM iterations at most, kmeans: of a restart
+  Index iterations = 5000;   // all: EM iterations at most, kmeans and gmm: of a restart
   Index pool = 0;            // rows classified per EM iteration; 0: all, at most max(500 N, 5000)
   Index check_every = 100;   // EM iterations between assignments of the whole data set
   double tolerance = 0.001;  // stop when fewer points (share) changed cluster between checks ...
   Index patience = 5;        // ... this many checks in a row, after sigma reached its floor
                              // kmeans: KMeansSettings::tolerance
+                             // gmm: of the mean log-likelihood per row
+
+  Covariance covariance = Covariance::full;  // gmm
+  double regularization = 1e-6;              // gmm: added to every variance
 
   // Fills the values that are 0 = automatic for data items of this shape, and reports all problems
   // at once as one ConfigError.

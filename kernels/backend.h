@@ -10,6 +10,7 @@
 #include "kernels/count.h"
 #include "kernels/distance.h"
 #include "kernels/elementwise.h"
+#include "kernels/gaussian.h"
 #include "kernels/gemm.h"
 #include "kernels/loss.h"
 #include "kernels/mlp_step.h"
@@ -173,6 +174,16 @@ template <class T>
 void centre_sums(Context& ctx, double* sum, double* count, Index centres, const std::int32_t* label,
                  Index label_stride, GroupView<const T> data);
 
+// gaussian
+template <class T>
+void gaussian_log_density(Context& ctx, GroupView<double> log_density, GroupView<const T> data,
+                          const GaussianView& gaussians);
+void responsibilities(Context& ctx, double* total, GroupView<double> density);
+template <class T>
+void weighted_moments(Context& ctx, double* moments, GroupView<const double> weight,
+                      GroupView<const T> data, const double* shift, bool diagonal);
+Index moments_workspace(Index features);
+
 }  // namespace ganmm::kernels::cpu
 
 namespace ganmm::kernels::cuda {
@@ -334,5 +345,17 @@ void nearest_centre(Context& ctx, std::int32_t* label, T* distance, Index label_
 template <class T>
 void centre_sums(Context& ctx, double* sum, double* count, Index centres, const std::int32_t* label,
                  Index label_stride, GroupView<const T> data);
+
+// gaussian
+template <class T>
+void gaussian_log_density(Context& ctx, GroupView<double> log_density, GroupView<const T> data,
+                          const GaussianView& gaussians);
+void responsibilities(Context& ctx, double* total, GroupView<double> density);
+template <class T>
+void weighted_moments(Context& ctx, double* moments, GroupView<const double> weight,
+                      GroupView<const T> data, const double* shift, bool diagonal);
+Index responsibilities_workspace(Index mixtures, Index rows);
+Index moments_workspace(Index mixtures, Index components, Index rows, Index features,
+                        bool diagonal);
 
 }  // namespace ganmm::kernels::cuda

@@ -41,7 +41,10 @@ void print_summary(const FitRecord& record, const std::string& folder,
             << settings.clusters << " clusters, ";
   if (settings.restarts > 1) {
     std::cout << settings.restarts << " restarts ("
-              << (record.result.kmeans ? "smallest inertia" : to_string(settings.select)) << "), ";
+              << (record.result.kmeans      ? "smallest inertia"
+                  : record.result.gaussians ? "largest lower bound"
+                                            : to_string(settings.select))
+              << "), ";
   }
   std::cout << training.iterations << " iterations, "
             << (training.cancelled   ? "interrupted"
@@ -52,6 +55,9 @@ void print_summary(const FitRecord& record, const std::string& folder,
   if (record.result.kmeans) {
     std::cout << std::defaultfloat << std::setprecision(9) << "inertia "
               << record.result.kmeans->best.inertia;
+  } else if (record.result.gaussians) {
+    std::cout << std::defaultfloat << std::setprecision(9) << "log-likelihood "
+              << record.result.prediction.log_likelihood;
   } else {
     std::cout << std::setprecision(3) << "confidence " << record.result.prediction.confidence;
   }

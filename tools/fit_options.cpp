@@ -63,18 +63,21 @@ FitArguments::FitArguments(CLI::App& app) {
       "metrics.json, history.csv, for images samples.png (not kmeans), with --select all also\n"
       "assignments-all.npy. samples_per_second in metrics.json counts the rows that the\n"
       "critics were trained on: iterations with pre-training x restarts x clusters x\n"
-      "critic steps x batch / seconds; of kmeans all rows, once in every iteration.");
+      "critic steps x batch / seconds; of the other methods all rows, once in every\n"
+      "iteration. log_likelihood of gmm is the sum over the rows, lower_bound the mean.");
   add_problem(app);
   add_networks(app);
   add_training(app);
+  add_gaussians(app);
   add_output(app);
 }
 
 void FitArguments::add_problem(CLI::App& app) {
   data.add_to(app);
   app.add_option("--method", method_,
-                 "ganmm (the mixture of GANs) or kmeans (greedy k-means++, Lloyd, the restart of "
-                 "the smallest inertia)")
+                 "ganmm (the mixture of GANs), kmeans (greedy k-means++, Lloyd, the restart of "
+                 "the smallest inertia) or gmm (Gaussian mixture from a k-means partition, the "
+                 "restart of the largest lower bound)")
       ->capture_default_str();
   add(app, "-k,--clusters", &Settings::clusters, "number of clusters, 1 to the number of rows");
   app.get_option("--clusters")->required()->default_str("");
@@ -88,7 +91,7 @@ void FitArguments::add_problem(CLI::App& app) {
       ->type_name("random|kmeans|FILE")
       ->capture_default_str();
   add(app, "--restarts", &Settings::restarts,
-      "mixtures trained side by side; 0: 8, for conv nets 1; kmeans: runs, 0: 10");
+      "mixtures trained side by side; 0: 8, for conv nets 1, kmeans 10, gmm 1");
   add_spelled(app, "--select", &Settings::select, parse_select,
               "what becomes of them: the one of most confidence, their consensus, or all: as "
               "confidence, and every partition is kept");
@@ -126,11 +129,12 @@ void FitArguments::add_networks(CLI::App& app) {
 void FitArguments::add_training(CLI::App& app) {
   const std::string group = "Training";
   const auto first = app.get_options().size();
-  add(app, "--iterations", &Settings::iterations, "EM iterations at most; kmeans: 300 of a run");
+  add(app, "--iterations", &Settings::iterations,
+      "EM iterations at most; kmeans: 300, gmm: 100 of a restart");
   add(app, "--tolerance", &Settings::tolerance,
       "stop when a smaller share of the points changes cluster from check to check ...; kmeans: "
       "when the squared shifts of the centres sum up to at most this x the features' mean "
-      "variance (1e-4)");
+      "variance (1e-4); gmm: when the mean log-likelihood per row changes by less (1e-3)");
   const auto of_all_methods = app.get_options().size();
   add(app, "--pretrain", &Settings::pretrain,
       "iterations on the first partition before the first EM iteration");
@@ -159,6 +163,17 @@ void FitArguments::add_training(CLI::App& app) {
                 [&](CLI::Option* option) { option->group(group); });
 }
 
+void FitArguments::add_gaussians(CLI::App& app) {
+  add_spelled(app, "--covariance", &Settings::covariance, parse_covariance,
+              "full, tied (one matrix for all), diag or spherical");
+  add(app, "--regularization", &Settings::regularization, "added to every variance");
+  for (const char* name : {"--covariance", "--regularization"}) {
+    CLI::Option* option = app.get_option(name);
+    option->group("Gaussian mixture (--method gmm)");
+    of_gmm_.push_back(option);
+  }
+}
+
 void FitArguments::add_output(CLI::App& app) {
   device.add_to(app);
   app.add_option("--out", out, "run folder, created if need be")
@@ -170,12 +185,16 @@ void FitArguments::add_output(CLI::App& app) {
 }
 
 void FitArguments::require_options_of(Method method) const {
-  if (method == Method::ganmm) return;
-  for (const CLI::Option* option : of_ganmm_) {
-    require<ConfigError>(option->count() == 0, "option ", option->get_name(),
-                         ": expected it with method ganmm alone, found it with method ",
-                         to_string(method), "; leave it out");
-  }
+  const auto only_for = [&](Method owner, const std::vector<const CLI::Option*>& options) {
+    if (method == owner) return;
+    for (const CLI::Option* option : options) {
+      require<ConfigError>(option->count() == 0, "option ", option->get_name(),
+                           ": expected it with --method ", to_string(owner),
+                           " alone, found method ", to_string(method), "; leave it out");
+    }
+  };
+  only_for(Method::ganmm, of_ganmm_);
+  only_for(Method::gmm, of_gmm_);
 }
 
 FitOptions FitArguments::options(const io::Dataset& dataset) const {

@@ -41,6 +41,7 @@ class FitArguments {
   void add_problem(CLI::App& app);
   void add_networks(CLI::App& app);
   void add_training(CLI::App& app);
+  void add_gaussians(CLI::App& app);
   void add_output(CLI::App& app);
   void require_options_of(Method method) const;
 
@@ -51,7 +52,7 @@ class FitArguments {
   std::string compat_;
   std::string method_ = to_string(Method::ganmm);
   const CLI::Option* hidden_ = nullptr;
-  std::vector<const CLI::Option*> of_ganmm_;  // which other methods do not have
+  std::vector<const CLI::Option*> of_ganmm_, of_gmm_;  // which other methods do not have
 };
 
 }  // namespace ganmm::tools

@@ -6,8 +6,9 @@ namespace ganmm::tools {
 
 History::History(const Settings& settings, std::span<const std::int32_t> labels) : labels_(labels) {
   text_.precision(9);
-  if (settings.method == Method::kmeans) {
-    text_ << "iteration,inertia\n";
+  if (settings.method != Method::ganmm) {
+    text_ << "iteration," << (settings.method == Method::kmeans ? "inertia" : "lower_bound")
+          << '\n';
     return;
   }
   text_ << "iteration,seconds,restart,changed,confidence,classifier_loss,critic_loss,penalty,"
@@ -17,11 +18,12 @@ History::History(const Settings& settings, std::span<const std::int32_t> labels)
 }
 
 void History::add(const FitResult& result) {
-  if (!result.kmeans) return;
   Index iteration = 0;
-  for (const double value : result.kmeans->best.trace) {
-    text_ << ++iteration << ',' << value << '\n';
-  }
+  const auto add_trace = [&](std::span<const double> trace) {
+    for (const double value : trace) text_ << ++iteration << ',' << value << '\n';
+  };
+  if (result.kmeans) add_trace(result.kmeans->best.trace);
+  if (result.gaussians) add_trace(result.gaussians->best.trace);
 }
 
 void History::add(const Report& report) {

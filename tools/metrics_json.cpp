@@ -22,12 +22,21 @@ void add_quality(Json& json, const FitRecord& record) {
   const FitResult& result = record.result;
   json["confidence"] = result.kmeans ? Json() : Json(result.prediction.confidence);
   if (result.kmeans) json["inertia"] = result.kmeans->best.inertia;
+  if (result.gaussians) {
+    const GaussianMixture& mixture = result.model.gaussians;
+    const double likelihood = result.prediction.log_likelihood;
+    json["log_likelihood"] = likelihood;
+    json["lower_bound"] = result.gaussians->best.lower_bound;
+    json["bic"] = bayes_criterion(mixture, likelihood, record.data.rows);
+    json["aic"] = akaike_criterion(mixture, likelihood);
+  }
   json["sizes"] = cluster_sizes(record);
   const bool ganmm = record.settings.method == Method::ganmm;
   if (ganmm) json["select"] = to_string(record.settings.select);
   json["chosen_restart"] = result.chosen_restart < 0 ? Json() : Json(result.chosen_restart);
   if (ganmm) json["restart_confidence"] = result.training.confidence;
   if (result.kmeans) json["restart_inertia"] = result.kmeans->inertia;
+  if (result.gaussians) json["restart_lower_bound"] = result.gaussians->lower_bound;
 }
 
 }  // namespace
@@ -41,6 +50,13 @@ std::vector<Index> cluster_sizes(const FitRecord& record) {
 }
 
 Json settings_json(const Settings& s, io::ScaleKind scale) {
+  if (s.method == Method::gmm) {
+    return {{"scale", io::to_string(scale)},
+            {"covariance", to_string(s.covariance)},
+            {"regularization", s.regularization},
+            {"iterations", s.iterations},
+            {"tolerance", s.tolerance}};
+  }
   if (s.method == Method::kmeans) {
     return {
         {"scale", io::to_string(scale)}, {"iterations", s.iterations}, {"tolerance", s.tolerance}};

@@ -237,6 +237,18 @@ void vote(Context&, std::int32_t*, const std::int32_t*, const std::int32_t*, Ind
           Index) {
   refuse("vote");
 }
+template <class T>
+void gaussian_log_density(Context&, GroupView<double>, GroupView<const T>, const GaussianView&) {
+  refuse("gaussian_log_density");
+}
+void responsibilities(Context&, double*, GroupView<double>) { refuse("responsibilities"); }
+Index responsibilities_workspace(Index, Index) { refuse("responsibilities_workspace"); }
+template <class T>
+void weighted_moments(Context&, double*, GroupView<const double>, GroupView<const T>, const double*,
+                      bool) {
+  refuse("weighted_moments");
+}
+Index moments_workspace(Index, Index, Index, Index, bool) { refuse("moments_workspace"); }
 Index partition_workspace(Index, Index, Index) { refuse("partition_workspace"); }
 template <class T>
 void nearest_centre(Context&, std::int32_t*, T*, Index, GroupView<const T>, GroupView<const T>) {
@@ -313,6 +325,10 @@ template void window_rows<float>(Context&, GroupView<float>, GroupView<const flo
                                  const std::int32_t*, Index);
 template void nearest_centre<float>(Context&, std::int32_t*, float*, Index, GroupView<const float>,
                                     GroupView<const float>);
+template void gaussian_log_density<float>(Context&, GroupView<double>, GroupView<const float>,
+                                          const GaussianView&);
+template void weighted_moments<float>(Context&, double*, GroupView<const double>,
+                                      GroupView<const float>, const double*, bool);
 template void centre_sums<float>(Context&, double*, double*, Index, const std::int32_t*, Index,
                                  GroupView<const float>);
 template void gemm<float, float>(Context&, MatrixView<float>, MatrixView<const float>, Transpose,

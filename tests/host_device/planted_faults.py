@@ -37,6 +37,10 @@ FAULTS = [
      "((ho * taps.out_w + wo) * taps.kernel + kh) * taps.kernel + kw;",
      "((ho * taps.out_w + wo) * taps.kernel + kw) * taps.kernel + kh;", "conv*"),
     ("edge shared with a neighbour", "optim.cu", "f(quad > start ? quad : start,", "f(quad,", "optim*"),
+    ("triangle without its diagonal tile", "gaussian.cu", "depth <= column; depth += kTile", "depth < column; depth += kTile",
+     "gaussian*"),
+    ("unset triangle", "gaussian.cu", "if (i > j) from = 1 + features + j * features + i;",
+     "if (i > j) from = 1 + features + i * features + j;", "gaussian*"),
 ]
 
 

@@ -3,6 +3,7 @@
 #include "kernels/core/device.h"
 #include "tests/integration/workplace.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <vector>
@@ -122,12 +123,17 @@ TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, n
       {"predict model.safetensors good.npy", "model.safetensors"},
       {"sample missing.safetensors", "missing.safetensors"},
       {"score labels.csv initial.csv", "found"},
-      {"fit good.npy -k 2 --method bogus", "ganmm, kmeans"},
+      {"fit good.npy -k 2 --method bogus", "ganmm, kmeans, gmm"},
       {"fit good.npy -k 13 --method kmeans", "found 13"},
       {"fit good.npy -k 2 --method kmeans --sigma 0.1", "--sigma"},
       {"fit good.npy -k 2 --method kmeans --init kmeans", "--init"},
       {"fit good.npy -k 2 --method kmeans --hidden 8", "--hidden"},
       {"fit good.npy -k 2 --method kmeans --tolerance -1", "tolerance"},
+      {"fit good.npy -k 2 --method kmeans --covariance full", "--covariance"},
+      {"fit good.npy -k 2 --regularization 0.1", "--regularization"},
+      {"fit good.npy -k 2 --method gmm --covariance round", "spherical"},
+      {"fit good.npy -k 2 --method gmm --regularization -1", "regularization"},
+      {"fit good.npy -k 13 --method gmm", "found 13"},
       {"bogus", "bogus"},
       {"", "fit, predict"},
   };
@@ -266,6 +272,38 @@ TEST_CASE("cli: k-means writes a run folder that predict reads") {
   place.write("images.npy", io::test::npy("|u1", "(40, 8, 8)", halves(40, 8)));
   check_success(place.run("fit images.npy -k 2 --method kmeans --json --out images"));
   CHECK_FALSE(place.exists("images/samples.png"));
+}
+
+TEST_CASE("cli: a Gaussian mixture writes a run folder that predict and sample read") {
+  const Workplace place;
+  const Points points = blobs(200, 2);
+  place.write("points.npy", points.values);
+  place.write("labels.npy", points.labels);
+  const Outcome fitted = place.run(
+      "fit points.npy -k 3 --method gmm --covariance diag --restarts 3 --labels labels.npy --json "
+      "--out run");
+  check_success(fitted);
+  const auto metrics = nlohmann::json::parse(fitted.out);
+  CHECK(metrics["method"] == "gmm");
+  CHECK(metrics["ari"] == 1.0);
+  CHECK(metrics["restart_lower_bound"].size() == 3);
+  CHECK(metrics["settings"]["covariance"] == "diag");
+  CHECK(metrics["settings"]["regularization"] == 1e-6);
+  const double likelihood = metrics["log_likelihood"].get<double>();
+  CHECK(likelihood / 200 >= metrics["lower_bound"].get<double>() - 1e-9);
+  CHECK(metrics["bic"].get<double>() == doctest::Approx(14 * std::log(200.0) - 2 * likelihood));
+  CHECK(metrics["aic"].get<double>() == doctest::Approx(14 * 2 - 2 * likelihood));
+  CHECK(metrics["confidence"].get<double>() > 0.9);
+  const std::string history = place.read("run/history.csv");
+  check_contains(history, "iteration,lower_bound\n1,");
+  check_success(place.run("predict run/model.safetensors points.npy --out again"));
+  CHECK(place.read("again/posteriors.npy") == place.read("run/posteriors.npy"));
+  check_success(place.run("sample run/model.safetensors --count 4 --out samples"));
+  check_contains(place.read("samples/samples.npy"), "(12, 2)");
+
+  place.write("table.csv", "a,b\n1,2\n3,4\n5,6\n");
+  check_refused(place.run("fit table.csv -k 3 --method gmm --regularization 0 --out none"), 1,
+                "--regularization");
 }
 
 TEST_CASE("cli: predict refuses columns in another order, and takes data without names") {
