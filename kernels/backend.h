@@ -158,7 +158,7 @@ void pin_labels(Context& ctx, std::int32_t* label, const PinView& pins, Index co
                 Index pool_rows, const std::int32_t* first_row);
 
 // clock, count
-void advance(Context& ctx, Clock* clock, Index pool, Index rows);
+void advance(Context& ctx, Clock* clock, Index pool, Index rows, Index iterations);
 void count_assignments(Context& ctx, const AssignmentCounts& counts, std::int32_t* assigned,
                        Index rows, const PoolView& pool, Index first_row, Index skip);
 void contingency(Context& ctx, std::int32_t* overlap, Index a_count, Index b_count,
@@ -279,6 +279,10 @@ void mlp_step(Context& ctx, const ParamSlabs<float>& generator, const ParamSlabs
               const MlpStepBatches& batches, const MlpStepLosses& losses, const RandomKey& key,
               Index steps, const MlpStepSettings& settings);
 Index mlp_step_workspace(const Context& ctx, const MlpStepSettings& settings, Index groups);
+void mlp_partition_steps(Context& ctx, const ParamSlabs<float>& generator,
+                         const ParamSlabs<float>& critic, const MlpPartition& partition,
+                         const MlpStepLosses& losses, const RandomKey& key, Index steps,
+                         const MlpStepSettings& settings);
 
 // penalty
 template <class T>
@@ -330,7 +334,7 @@ void pin_labels(Context& ctx, std::int32_t* label, const PinView& pins, Index co
                 Index pool_rows, const std::int32_t* first_row);
 
 // clock, count
-void advance(Context& ctx, Clock* clock, Index pool, Index rows);
+void advance(Context& ctx, Clock* clock, Index pool, Index rows, Index iterations);
 void count_assignments(Context& ctx, const AssignmentCounts& counts, std::int32_t* assigned,
                        Index rows, const PoolView& pool, Index first_row, Index skip);
 void contingency(Context& ctx, std::int32_t* overlap, Index a_count, Index b_count,

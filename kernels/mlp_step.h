@@ -104,4 +104,25 @@ void mlp_step(Context& ctx, const ParamSlabs<float>& generator, const ParamSlabs
               Index steps, const MlpStepSettings& settings);
 Index mlp_step_workspace(const Context& ctx, const MlpStepSettings& settings, Index groups);
 
+// A fixed partition of the data (partition_rows) whose parts the groups are trained on: group g of
+// the slabs is component g mod N of mixture g / N.
+struct MlpPartition {
+  GroupView<const float> data;           // [1][n][item]
+  const std::int32_t* member = nullptr;  // [R][n]
+  const std::int32_t* begin = nullptr;   // [R][N+1]
+  Index components = 0;                  // N
+  std::int32_t* row = nullptr;           // [groups of the call][critic_steps * B], overwritten
+};
+
+// `steps` times: draw_rows (kernels/select.h) without foreign rows, then mlp_step on these rows
+// with the next step number, which is that of the draws too (Purpose::real_rows). On CUDA hundreds
+// of steps in one launch. Workspace: mlp_partition_steps_workspace(ctx, settings, groups, rows)
+// bytes, rows = n. Throws   as mlp_step.
+void mlp_partition_steps(Context& ctx, const ParamSlabs<float>& generator,
+                         const ParamSlabs<float>& critic, const MlpPartition& partition,
+                         const MlpStepLosses& losses, const RandomKey& key, Index steps,
+                         const MlpStepSettings& settings);
+Index mlp_partition_steps_workspace(const Context& ctx, const MlpStepSettings& settings,
+                                    Index groups, Index rows);
+
 }  // namespace ganmm::kernels

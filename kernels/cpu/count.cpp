@@ -4,11 +4,9 @@
 
 namespace ganmm::kernels::cpu {
 
-void advance(Context&, Clock* clock, Index pool, Index rows) {
-  const Index windows = (rows + pool - 1) / pool;
-  ++clock->step;
-  clock->first_row = static_cast<std::int32_t>(
-      std::min(static_cast<Index>(clock->step) % windows * pool, rows - pool));
+void advance(Context&, Clock* clock, Index pool, Index rows, Index iterations) {
+  clock->step += static_cast<std::uint32_t>(iterations);
+  clock->first_row = pool_begin(clock->step, pool, rows);
 }
 
 void count_assignments(Context&, const AssignmentCounts& counts, std::int32_t* assigned, Index rows,

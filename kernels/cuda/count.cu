@@ -16,12 +16,10 @@ namespace {
 
 constexpr int kCountThreads = 1024;
 
-GANMM_KERNEL advance_kernel(Clock* clock, Index pool, Index rows) {
-  const Index windows = (rows + pool - 1) / pool;
-  const std::uint32_t step = clock->step + 1;
-  const Index first = static_cast<Index>(step) % windows * pool;
+GANMM_KERNEL advance_kernel(Clock* clock, Index pool, Index rows, std::uint32_t iterations) {
+  const std::uint32_t step = clock->step + iterations;
   clock->step = step;
-  clock->first_row = static_cast<std::int32_t>(first < rows - pool ? first : rows - pool);
+  clock->first_row = pool_begin(step, pool, rows);
 }
 
 GANMM_KERNEL count_assignments_kernel(AssignmentCounts counts, std::int32_t* assigned, Index rows,
@@ -103,8 +101,9 @@ GANMM_KERNEL vote_kernel(std::int32_t* winner, const std::int32_t* partition,
 
 }  // namespace
 
-void advance(Context& ctx, Clock* clock, Index pool, Index rows) {
-  launch(ctx, "advance", {1, 1, 1, 1}, advance_kernel, clock, pool, rows);
+void advance(Context& ctx, Clock* clock, Index pool, Index rows, Index iterations) {
+  launch(ctx, "advance", {1, 1, 1, 1}, advance_kernel, clock, pool, rows,
+         static_cast<std::uint32_t>(iterations));
 }
 
 void count_assignments(Context& ctx, const AssignmentCounts& counts, std::int32_t* assigned,

@@ -9,6 +9,7 @@
 // (a 32-byte sector per row and group, mostly from the L2 cache) bounds the sums, latency the
 // draws.
 #include "kernels/backend.h"
+#include "kernels/cuda/draw.h"
 #include "kernels/cuda/kernel.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/scan.h"
@@ -16,8 +17,6 @@
 namespace ganmm::kernels::cuda {
 
 namespace {
-
-using Weight = std::uint64_t;
 
 constexpr int kThreads = 512;
 constexpr int kRowsPerThread = 8;
@@ -36,10 +35,8 @@ struct Draws {
 struct Source {
   Index mixture;
   int component;
-  std::uint32_t own_count;
-  int own_draws;  // per batch
-  bool weighted;  // some rows are drawn by posterior
-  const std::int32_t* own;
+  bool weighted;    // some rows are drawn by posterior
+  DrawSource rows;  // but for the total
 };
 
 GANMM_DEVICE Source source_of(const Draws& draws) {
@@ -49,11 +46,14 @@ GANMM_DEVICE Source source_of(const Draws& draws) {
   source.mixture = group / components;
   source.component = static_cast<int>(group - source.mixture * components);
   const std::int32_t* begin = draws.begin + source.mixture * (components + 1) + source.component;
-  source.own_count = static_cast<std::uint32_t>(begin[1] - begin[0]);
-  source.own_draws =
-      source.own_count > 0 ? static_cast<int>(draws.settings.batch - draws.settings.foreign) : 0;
-  source.weighted = source.own_draws < draws.settings.batch && draws.pool.posterior != nullptr;
-  source.own = draws.member + source.mixture * draws.pool.rows + begin[0];
+  const DrawSettings& settings = draws.settings;
+  source.rows = {draws.member + source.mixture * draws.pool.rows + begin[0],
+                 static_cast<std::uint32_t>(begin[1] - begin[0]), 0, 0, draws.pool.rows};
+  if (source.rows.own_count > 0) {
+    source.rows.own_draws = static_cast<std::uint32_t>(settings.batch - settings.foreign);
+  }
+  source.weighted = source.rows.own_draws < static_cast<std::uint32_t>(settings.batch) &&
+                    draws.pool.posterior != nullptr;
   return source;
 }
 
@@ -80,21 +80,6 @@ GANMM_DEVICE void sum_chunk(Weight* sums, const Draws& draws, const Source& sour
   }
 }
 
-// The first of `count` ascending sums above the target.
-GANMM_DEVICE Index first_above(const Weight* sums, Index count, Weight target) {
-  Index first = 0;
-  while (count > 0) {
-    const Index half = count / 2;
-    if (sums[first + half] <= target) {
-      first += half + 1;
-      count -= half + 1;
-    } else {
-      count = half;
-    }
-  }
-  return first;
-}
-
 // sums [groups][rows].
 GANMM_KERNEL sum_weights_kernel(Weight* sums, Draws draws) {
   GANMM_SHARED(Weight, shared, device::kWarpSize);
@@ -107,11 +92,11 @@ GANMM_KERNEL sum_weights_kernel(Weight* sums, Draws draws) {
 GANMM_KERNEL draw_rows_kernel(std::int32_t* row, Weight* sums, Draws draws, Index chunks) {
   GANMM_SHARED(Weight, shared, device::kWarpSize);
   Weight* up_to = device::dynamic_shared<Weight>();  // [chunks], sums of all chunks up to this one
-  const Source source = source_of(draws);
+  Source source = source_of(draws);
   const Index rows = draws.pool.rows;
   sums += device::block_index_y() * rows;
 
-  Weight total = 0;
+  Weight& total = source.rows.total;
   if (source.weighted) {
     if (chunks == 1) {
       sum_chunk(sums, draws, source, 0, shared);
@@ -132,29 +117,18 @@ GANMM_KERNEL draw_rows_kernel(std::int32_t* row, Weight* sums, Draws draws, Inde
   const auto group = static_cast<std::uint32_t>(draws.first_group + device::block_index_y());
   const Index first_row = settings.first_row == nullptr ? 0 : *settings.first_row;
   const auto count = static_cast<std::uint32_t>(settings.batches * settings.batch);
-  const auto batch = static_cast<std::uint32_t>(settings.batch);
   row += Index{device::block_index_y()} * count;
-  const auto step = static_cast<std::uint32_t>(device::grid_size_x() * kThreads);
-  for (auto e = static_cast<std::uint32_t>(device::block_index_x() * kThreads +
-                                           device::thread_index_x());
-       e < count; e += step) {
-    const Philox draw = philox(settings.key, group, e);
-    Index chosen = 0;
-    if (static_cast<int>(e % batch) < source.own_draws) {
-      chosen = source.own[uniform_below(draw.word[0], source.own_count)];
-    } else if (total > 0) {
-      const Weight word = (Weight{draw.word[1]} << 32) | draw.word[0];
-      Weight target = uniform_below_64(word, total);
-      const Index chunk = first_above(up_to, chunks, target);
-      if (chunk > 0) target -= up_to[chunk - 1];
-      const Index first = chunk * kChunk;
-      const Index length = rows - first < kChunk ? rows - first : kChunk;
-      chosen = first + first_above(sums + first, length, target);
-    } else {
-      chosen = uniform_below(draw.word[0], static_cast<std::uint32_t>(rows));
-    }
-    row[e] = static_cast<std::int32_t>(first_row + chosen);
-  }
+  draw(row,
+       static_cast<std::uint32_t>(device::block_index_x() * kThreads + device::thread_index_x()),
+       static_cast<std::uint32_t>(device::grid_size_x() * kThreads), count,
+       static_cast<std::uint32_t>(settings.batch), source.rows, settings.key, group, first_row,
+       [&](Weight target) {
+         const Index chunk = first_above(up_to, chunks, target);
+         if (chunk > 0) target -= up_to[chunk - 1];
+         const Index first = chunk * kChunk;
+         const Index length = rows - first < kChunk ? rows - first : kChunk;
+         return first + first_above(sums + first, length, target);
+       });
 }
 
 }  // namespace

@@ -37,6 +37,18 @@ GANMM_DEVICE int grid_size_x() { return static_cast<int>(gridDim.x); }
 GANMM_DEVICE int grid_size_y() { return static_cast<int>(gridDim.y); }
 GANMM_DEVICE int grid_size_z() { return static_cast<int>(gridDim.z); }
 
+// Clusters of blocks (LaunchShape::cluster) exist from compute capability 9.0 on; elsewhere no
+// kernel that asks for them is launched.
+GANMM_DEVICE int cluster_rank() {
+#if __CUDA_ARCH__ >= 900
+  unsigned rank;
+  asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  return static_cast<int>(rank);
+#else
+  return 0;
+#endif
+}
+
 // The shared memory that the launch asked for, 16-byte aligned, uninitialised.
 template <class T>
 GANMM_DEVICE T* dynamic_shared() {
@@ -48,6 +60,14 @@ GANMM_DEVICE T* dynamic_shared() {
 GANMM_DEVICE void sync_threads() { __syncthreads(); }
 // The same for the threads of one warp.
 GANMM_DEVICE void sync_warp() { __syncwarp(kWholeWarp); }
+// The same for all threads of a cluster's blocks: what they wrote to global memory before is seen
+// after, by plain loads too.
+GANMM_DEVICE void sync_cluster() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+  asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+#endif
+}
 
 // Starts copying 16 bytes from global to shared memory, both aligned, or fills with zeros where
 // `valid` is false (then `source` is not read and may lie anywhere). The bytes are there after an

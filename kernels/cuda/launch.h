@@ -27,7 +27,12 @@ struct LaunchShape {
   Index blocks_z = 1;
   int threads = 0;               // per block
   std::size_t shared_bytes = 0;  // dynamic, device::dynamic_shared()
+  int cluster = 1;  // neighbouring blocks along x that run at the same time and can wait for each
+                    // other, device::sync_cluster(); divides blocks_x
 };
+
+inline constexpr int kPortableCluster = 8;  // larger ones not every device has
+inline constexpr int kMaxCluster = 16;
 
 // How many blocks of 256 threads keep the whole device busy: eight fill the 2048 places of a
 // multiprocessor. Grid-stride loops need no more; results do not depend on it.
@@ -42,6 +47,61 @@ inline std::size_t shared_memory_limit(const Context& ctx) {
   return static_cast<std::size_t>(bytes);
 }
 
+// Calls use(config) with what the runtime must know to launch `shape`.
+template <class Use>
+auto with_launch_config(const CudaState& state, const LaunchShape& shape, Use use) {
+  cudaLaunchAttribute cluster{};
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim.x = static_cast<unsigned>(shape.cluster);
+  cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim =
+      dim3(static_cast<unsigned>(shape.blocks_x), static_cast<unsigned>(shape.blocks_y),
+           static_cast<unsigned>(shape.blocks_z));
+  config.blockDim = dim3(static_cast<unsigned>(shape.threads));
+  config.dynamicSmemBytes = shape.shared_bytes;
+  config.stream = state.stream();
+  config.attrs = &cluster;
+  config.numAttrs = shape.cluster > 1 ? 1 : 0;
+  return use(config);
+}
+
+// Allows a kernel what a launch of `shape` takes beyond the ordinary.
+inline cudaError_t allow(const void* function, const LaunchShape& shape) {
+  cudaError_t error = cudaSuccess;
+  if (shape.shared_bytes > kStaticSharedLimit) {
+    error = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 static_cast<int>(shape.shared_bytes));
+  }
+  if (error == cudaSuccess && shape.cluster > kPortableCluster) {
+    error = cudaFuncSetAttribute(function, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
+  }
+  return error;
+}
+
+// How many clusters of this shape the device can hold at once; 0 where it cannot run them.
+template <class... Parameters>
+int resident_clusters(const Context& ctx, const LaunchShape& shape, void (*kernel)(Parameters...)) {
+  if (shape.cluster > kMaxCluster || shape.shared_bytes > shared_memory_limit(ctx)) return 0;
+  const CudaState& state = cuda_state(ctx);
+  const DeviceGuard guard(state.device());
+  int supported = 0;
+  GANMM_CHECK_CUDA(
+      cudaDeviceGetAttribute(&supported, cudaDevAttrClusterLaunch, ctx.device().index));
+  if (supported == 0) return 0;
+  const void* function = reinterpret_cast<const void*>(kernel);
+  int clusters = 0;
+  cudaError_t error = allow(function, shape);
+  if (error == cudaSuccess) {
+    error = with_launch_config(state, shape, [&](const cudaLaunchConfig_t& config) {
+      return cudaOccupancyMaxActiveClusters(&clusters, function, &config);
+    });
+  }
+  if (error == cudaSuccess) return clusters;
+  (void)cudaGetLastError();  // the answer is no; nothing else failed
+  return 0;
+}
+
 // Runs kernel(arguments...) on the context's stream. `name` is the kernel's, for messages.
 // In a build with GANMM_SYNC_LAUNCHES=1 it waits, so that a failure inside the kernel is reported
 // under its name; not inside a graph capture, where waiting is not allowed.
@@ -54,7 +114,7 @@ void launch(Context& ctx, const char* name, const LaunchShape& shape, void (*ker
     throw_cuda_error(error,
                      message(attempt, " ", name, " (", shape.blocks_x, " x ", shape.blocks_y, " x ",
                              shape.blocks_z, " blocks of ", shape.threads, " threads, ",
-                             shape.shared_bytes, " bytes shared)"),
+                             shape.shared_bytes, " bytes shared, clusters of ", shape.cluster, ")"),
                      __FILE__, __LINE__);
   };
   require<ShapeError>(shape.blocks_x >= 1 && shape.blocks_x <= kMaxBlocksX && shape.blocks_y >= 1 &&
@@ -66,23 +126,17 @@ void launch(Context& ctx, const char* name, const LaunchShape& shape, void (*ker
   const CudaState& state = cuda_state(ctx);
   const DeviceGuard guard(state.device());
   const void* function = reinterpret_cast<const void*>(kernel);
-  if (shape.shared_bytes > kStaticSharedLimit) {
-    check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(shape.shared_bytes)),
-          "asking for the shared memory of");
-  }
+  check(allow(function, shape), "preparing");
   if (ctx.meter() != nullptr) {
     cudaFuncAttributes attributes{};
     check(cudaFuncGetAttributes(&attributes, function), "measuring");
     ctx.meter()->count_kernel(attributes.numRegs, static_cast<int>(attributes.localSizeBytes));
   }
   std::array<void*, sizeof...(Parameters)> pointers{&arguments...};
-  check(cudaLaunchKernel(function,
-                         dim3(static_cast<unsigned>(shape.blocks_x),
-                              static_cast<unsigned>(shape.blocks_y),
-                              static_cast<unsigned>(shape.blocks_z)),
-                         dim3(static_cast<unsigned>(shape.threads)), pointers.data(),
-                         shape.shared_bytes, state.stream()),
+  check(with_launch_config(state, shape,
+                           [&](const cudaLaunchConfig_t& config) {
+                             return cudaLaunchKernelExC(&config, function, pointers.data());
+                           }),
         "launching");
 #if GANMM_SYNC_LAUNCHES
   cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;

@@ -8,6 +8,7 @@
 // first time, and exponentials are computed again rather than kept. Rows in single precision with
 // the maximum subtracted from the logits first, their sum in double. Bound by latency.
 #include "kernels/backend.h"
+#include "kernels/cuda/cross_entropy.h"
 #include "kernels/cuda/sums.h"
 
 namespace ganmm::kernels::cuda {
@@ -22,56 +23,6 @@ GANMM_KERNEL wasserstein_signal_kernel(ElementWalk walk, Rows<T> d_score, Index 
   });
 }
 
-// The target distribution: `on` for the true class in addition to `off` for every class.
-struct Target {
-  float on, off;
-};
-
-GANMM_DEVICE float target_of(const Target& target, Index k, Index label) {
-  return (k == label ? target.on : 0.0f) + target.off;
-}
-
-// Loss of one row, its gradient times `scale` into d; d may be z.
-GANMM_DEVICE float single_softmax_row(float* d, const float* z, float top, Index classes,
-                                      const Target& target, Index label, float scale) {
-  float sum = 0, expected = 0;
-  for (Index k = 0; k < classes; ++k) {
-    const float below = z[k] - top;
-    sum += expf(below);
-    expected += target_of(target, k, label) * below;
-  }
-  const float inverse = 1.0f / sum;
-  for (Index k = 0; k < classes; ++k) {
-    d[k] = (expf(z[k] - top) * inverse - target_of(target, k, label)) * scale;
-  }
-  return logf(sum) - expected;  // the target sums to 1, so `top` has left both terms
-}
-
-// The same with p = softmax(z), q = softmax(p), loss = -sum target log q:
-// dl/dp = q - target, dl/dz = p (dl/dp - sum p dl/dp).
-GANMM_DEVICE float double_softmax_row(float* d, const float* z, float top, Index classes,
-                                      const Target& target, Index label, float scale) {
-  float sum = 0;
-  for (Index k = 0; k < classes; ++k) sum += expf(z[k] - top);
-  const float inverse = 1.0f / sum;
-  float outer = 0, weighted = 0, expected = 0;
-  for (Index k = 0; k < classes; ++k) {
-    const float p = expf(z[k] - top) * inverse;
-    const float e = expf(p);  // p is at most 1: no maximum to subtract
-    outer += e;
-    weighted += p * e;
-    expected += target_of(target, k, label) * p;
-  }
-  const float outer_inverse = 1.0f / outer;
-  const float mean = weighted * outer_inverse - expected;
-  for (Index k = 0; k < classes; ++k) {
-    const float p = expf(z[k] - top) * inverse;
-    const float d_p = expf(p) * outer_inverse - target_of(target, k, label);
-    d[k] = p * (d_p - mean) * scale;
-  }
-  return logf(outer) - expected;
-}
-
 // No __restrict__: d_logits may be logits.
 GANMM_KERNEL cross_entropy_kernel(float* loss, Index loss_stride, Rows<float> d_logits,
                                   Rows<const float> logits, const std::int32_t* label, Index rows,
@@ -82,13 +33,8 @@ GANMM_KERNEL cross_entropy_kernel(float* loss, Index loss_stride, Rows<float> d_
   for (Index b = device::thread_index_x(); b < rows; b += device::block_size_x()) {
     const float* z = &at(logits, group, b, 0);
     float* d = &at(d_logits, group, b, 0);
-    float top = z[0];
-    for (Index k = 1; k < classes; ++k) top = z[k] > top ? z[k] : top;
-    const Index true_class = label[b];
-    const auto by = static_cast<float>(scale);
-    total +=
-        static_cast<double>(twice ? double_softmax_row(d, z, top, classes, target, true_class, by)
-                                  : single_softmax_row(d, z, top, classes, target, true_class, by));
+    total += static_cast<double>(
+        cross_entropy_row(d, z, classes, twice, target, label[b], static_cast<float>(scale)));
   }
   total = block_sum(total, scratch);
   if (device::thread_index_x() == 0) loss[group * loss_stride] = static_cast<float>(total * scale);
@@ -117,13 +63,11 @@ void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
   const Index classes = logits.features();
   const Index rows = classes > 0 ? logits.batch : 0;
   const int threads = threads_for_rows(rows, 1, 1024);
-  const double off = classes > 0 ? settings.label_smoothing / static_cast<double>(classes) : 0.0;
   launch(ctx, "cross_entropy", {logits.groups, 1, 1, threads}, cross_entropy_kernel, loss.data,
          loss.group_stride,
          Rows<float>{d_logits.data, d_logits.group_stride, d_logits.batch_stride},
          Rows<const float>{logits.data, logits.group_stride, logits.batch_stride}, label, rows,
-         classes, settings.double_softmax,
-         Target{static_cast<float>(1.0 - settings.label_smoothing), static_cast<float>(off)},
+         classes, settings.double_softmax, target_distribution(settings, classes),
          rows > 0 ? 1.0 / static_cast<double>(rows) : 0.0);
 }
 

@@ -6,8 +6,8 @@
 // The row number is one more load before the data's; rows of the pool are too scattered to do
 // better. All are bound by memory bandwidth for large pools and by latency for small ones.
 #include "kernels/backend.h"
+#include "kernels/cuda/classify.h"
 #include "kernels/cuda/elements.h"
-#include "kernels/cuda/sums.h"
 
 namespace ganmm::kernels::cuda {
 
@@ -25,36 +25,11 @@ GANMM_KERNEL classify_rows_kernel(Rows<float> posterior, std::int32_t* label, In
   const Index row =
       (Index{device::block_index_x()} * device::block_size_x() + device::thread_index_x()) / L;
   const bool valid = row < batch;
-  const int first = valid ? lane : components;
   const int group = device::block_index_y();
   const float* z = &at(logits, group, valid ? row : 0, 0);
-
-  // A thread without a column never wins. Thread 0 of a row holds column 0 and moves on only to a
-  // larger logit: its result is a component even where logits are not numbers.
-  int best = components;
-  float top = -INFINITY;
-  for (int c = first; c < components; c += L) {
-    if (c == first || top < z[c]) {
-      top = z[c];
-      best = c;
-    }
-  }
-  for (int mask = L / 2; mask > 0; mask /= 2) {
-    const float other_top = device::shuffle_xor(top, mask);
-    const int other = device::shuffle_xor(best, mask);
-    if (top < other_top || (top == other_top && other < best)) {
-      top = other_top;
-      best = other;
-    }
-  }
+  float* p = posterior.data == nullptr ? nullptr : &at(posterior, group, valid ? row : 0, 0);
+  const std::int32_t best = classify_row<L>(z, p, components, scale, lane, valid);
   if (valid && lane == 0) label[group * label_stride + row] = best;
-  if (posterior.data == nullptr) return;
-
-  float* p = &at(posterior, group, valid ? row : 0, 0);
-  float sum = 0;
-  for (int c = first; c < components; c += L) sum += expf((z[c] - top) * scale);
-  sum = lanes_sum(sum, L);
-  for (int c = first; c < components; c += L) p[c] = expf((z[c] - top) * scale) / sum;
 }
 
 template <int L>
@@ -103,11 +78,7 @@ GANMM_KERNEL pin_labels_kernel(std::int32_t* label, PinView pins, Index componen
   const Index step = Index{device::grid_size_x()} * device::block_size_x();
   for (Index e = Index{device::block_index_x()} * device::block_size_x() + device::thread_index_x();
        e < *pins.count; e += step) {
-    const Index p = pins.row[e] - *first_row;
-    if (p < 0 || p >= pool_rows) continue;
-    const Index mixture = pins.group[e] / components;
-    label[mixture * pool_rows + p] =
-        static_cast<std::int32_t>(pins.group[e] - mixture * components);
+    pin_label(label, pins, e, components, pool_rows, *first_row);
   }
 }
 

@@ -5,13 +5,15 @@
 
 namespace ganmm::kernels {
 
-void advance(Context& ctx, Clock* clock, Index pool, Index rows) {
+void advance(Context& ctx, Clock* clock, Index pool, Index rows, Index iterations) {
   require<ShapeError>(pool >= 1 && pool <= rows && rows < Index{1} << 31,
                       "advance: expected a pool of 1 to ", rows,
                       " rows of a data set below 2^31 rows, found ", pool);
+  require<ShapeError>(iterations >= 0, "advance: expected a number of iterations, found ",
+                      iterations);
   dispatch<float>(
-      ctx, "advance", OpCost{}, [&](auto& c) { cpu::advance(c, clock, pool, rows); },
-      [&](auto& c) { cuda::advance(c, clock, pool, rows); });
+      ctx, "advance", OpCost{}, [&](auto& c) { cpu::advance(c, clock, pool, rows, iterations); },
+      [&](auto& c) { cuda::advance(c, clock, pool, rows, iterations); });
 }
 
 void count_assignments(Context& ctx, const AssignmentCounts& counts, std::int32_t* assigned,

@@ -29,29 +29,55 @@ std::string refusal(const char* name, const Mlp& net) {
   return {};
 }
 
-void check_slabs(const char* name, const Mlp& net, const ParamSlabs<float>& slabs,
+void check_slabs(const char* op, const char* name, const Mlp& net, const ParamSlabs<float>& slabs,
                  OptimizerKind optimizer) {
   const auto tensors = static_cast<std::size_t>(2 * net.layers);
-  require<ShapeError>(slabs.slots != nullptr && slabs.slots->size() == tensors, kOp, ": expected ",
+  require<ShapeError>(slabs.slots != nullptr && slabs.slots->size() == tensors, op, ": expected ",
                       tensors, " tensors of the ", name, ", a weight and a bias per layer, found ",
                       slabs.slots == nullptr ? 0 : slabs.slots->size());
   for (std::size_t t = 0; t < tensors; ++t) {
     const auto layer = static_cast<int>(t / 2);
     const Index count = net.width[layer] * (t % 2 == 0 ? net.in(layer) : 1);
-    require<ShapeError>((*slabs.slots)[t].count == count, kOp, ": expected ", count,
+    require<ShapeError>((*slabs.slots)[t].count == count, op, ": expected ", count,
                         " elements in tensor ", t, " of the ", name, ", found ",
                         (*slabs.slots)[t].count);
   }
   require<ShapeError>(slabs.value != nullptr && slabs.grad != nullptr && slabs.state1 != nullptr &&
                           slabs.step != nullptr &&
                           (optimizer == OptimizerKind::rmsprop || slabs.state2 != nullptr),
-                      kOp, ": expected value, gradient, state and step slabs of the ", name,
+                      op, ": expected value, gradient, state and step slabs of the ", name,
                       ", found a null one; plan the store with optimiser state");
 }
 
 }  // namespace
 
 namespace {
+
+// What both ops ask of their arguments.
+void check_call(const char* op, const Context& ctx, const ParamSlabs<float>& generator,
+                const ParamSlabs<float>& critic, const GroupView<const float>& data, Index steps,
+                const MlpStepSettings& s) {
+  const std::string reason = mlp_step_refusal(ctx, s);
+  require<UnsupportedError>(reason.empty(), op, " on ", to_string(ctx.device()), ": ", reason,
+                            "; take the general path");
+  require<ShapeError>(
+      generator.groups >= 0 && generator.first_group >= 0 && generator.groups == critic.groups &&
+          generator.first_group == critic.first_group,
+      op, ": expected the same groups of generators and critics, found [", generator.first_group,
+      ", +", generator.groups, ") and [", critic.first_group, ", +", critic.groups, ")");
+  if (generator.groups == 0) return;
+  check_slabs(op, "generator", s.generator, generator, s.generator_optimizer.kind);
+  check_slabs(op, "critic", s.critic, critic, s.critic_optimizer.kind);
+  check_view(op, "data", data);
+  require<ShapeError>(data.groups == 1 && data.features() == s.critic.input, op,
+                      ": expected data [N=1][B][", s.critic.input, "], found ", describe(data));
+  require<ShapeError>(steps >= 1, op, ": expected at least one M-step, found ", steps);
+  // Quads of normals are numbered in 32 bits.
+  const Index drawn = checked_multiply(s.critic_steps, s.batch);
+  require<ShapeError>(checked_multiply(drawn, s.generator.input) <= (Index{1} << 34), op,
+                      ": expected at most 2^34 noise values per M-step, found ",
+                      drawn * s.generator.input);
+}
 
 NetworkMacs macs_of(const Mlp& net) {
   NetworkMacs macs;
@@ -60,6 +86,15 @@ NetworkMacs macs_of(const Mlp& net) {
   }
   macs.first = static_cast<double>(net.in(0) * net.width[0]);
   return macs;
+}
+
+// Values and two states, read and written once per call, and the gathered rows.
+OpCost cost_of(Index groups, Index steps, const MlpStepSettings& s) {
+  const NetworkMacs generator = macs_of(s.generator), critic = macs_of(s.critic);
+  const auto all = static_cast<double>(groups);
+  return {all * (24 * (generator.all + critic.all) +
+                 4 * static_cast<double>(steps * s.critic_steps * s.batch * s.critic.input)),
+          all * static_cast<double>(steps) * m_step_flops(generator, critic, s)};
 }
 
 }  // namespace
@@ -82,40 +117,15 @@ std::string mlp_step_refusal(const Context& ctx, const MlpStepSettings& s) {
 void mlp_step(Context& ctx, const ParamSlabs<float>& generator, const ParamSlabs<float>& critic,
               const MlpStepBatches& batches, const MlpStepLosses& losses, const RandomKey& key,
               Index steps, const MlpStepSettings& s) {
-  const std::string reason = mlp_step_refusal(ctx, s);
-  require<UnsupportedError>(reason.empty(), kOp, " on ", to_string(ctx.device()), ": ", reason,
-                            "; take the general path");
-  require<ShapeError>(
-      generator.groups >= 0 && generator.first_group >= 0 && generator.groups == critic.groups &&
-          generator.first_group == critic.first_group,
-      kOp, ": expected the same groups of generators and critics, found [", generator.first_group,
-      ", +", generator.groups, ") and [", critic.first_group, ", +", critic.groups, ")");
+  check_call(kOp, ctx, generator, critic, batches.data, steps, s);
   if (generator.groups == 0) return;
-  check_slabs("generator", s.generator, generator, s.generator_optimizer.kind);
-  check_slabs("critic", s.critic, critic, s.critic_optimizer.kind);
-  check_view(kOp, "data", batches.data);
-  require<ShapeError>(batches.data.groups == 1 && batches.data.features() == s.critic.input, kOp,
-                      ": expected data [N=1][B][", s.critic.input, "], found ",
-                      describe(batches.data));
   const Index drawn = checked_multiply(s.critic_steps, s.batch);
-  require<ShapeError>(steps >= 1, kOp, ": expected at least one M-step, found ", steps);
   require<ShapeError>(batches.row != nullptr && batches.group_stride >= drawn &&
                           (steps == 1 || batches.step_stride >= drawn),
                       kOp, ": expected ", drawn, " drawn rows per group and M-step, found strides ",
                       batches.group_stride, " and ", batches.step_stride);
-  // Quads of normals are numbered in 32 bits.
-  require<ShapeError>(checked_multiply(drawn, s.generator.input) <= (Index{1} << 34), kOp,
-                      ": expected at most 2^34 noise values per M-step, found ",
-                      drawn * s.generator.input);
-  // Values and two states, read and written once per call, and the gathered rows.
-  const NetworkMacs generator_macs = macs_of(s.generator), critic_macs = macs_of(s.critic);
-  const auto groups = static_cast<double>(generator.groups);
-  const OpCost cost{groups * (24 * (generator_macs.all + critic_macs.all) +
-                              4 * static_cast<double>(steps * drawn * s.critic.input)),
-                    groups * static_cast<double>(steps) *
-                        m_step_flops(generator_macs, critic_macs, s)};
   dispatch<float>(
-      ctx, kOp, cost,
+      ctx, kOp, cost_of(generator.groups, steps, s),
       [&](auto& c) { cpu::mlp_step(c, generator, critic, batches, losses, key, steps, s); },
       [&](auto& c) { cuda::mlp_step(c, generator, critic, batches, losses, key, steps, s); });
 }
@@ -123,6 +133,48 @@ void mlp_step(Context& ctx, const ParamSlabs<float>& generator, const ParamSlabs
 Index mlp_step_workspace(const Context& ctx, const MlpStepSettings& settings, Index groups) {
   return ctx.on_cpu() ? cpu::mlp_step_workspace(settings)
                       : cuda::mlp_step_workspace(ctx, settings, groups);
+}
+
+void mlp_partition_steps(Context& ctx, const ParamSlabs<float>& generator,
+                         const ParamSlabs<float>& critic, const MlpPartition& partition,
+                         const MlpStepLosses& losses, const RandomKey& key, Index steps,
+                         const MlpStepSettings& s) {
+  constexpr const char* kPartitionOp = "mlp_partition_steps";
+  check_call(kPartitionOp, ctx, generator, critic, partition.data, steps, s);
+  if (generator.groups == 0) return;
+  const Index n = partition.data.batch;
+  require<ShapeError>(partition.member != nullptr && partition.begin != nullptr &&
+                          partition.row != nullptr && partition.components >= 1 && n >= 1 &&
+                          n < Index{1} << 31,
+                      kPartitionOp, ": expected a partition of 1 to 2^31 - 1 rows, found ", n,
+                      " rows of ", partition.components, " components");
+  if (!ctx.on_cpu()) {
+    [[maybe_unused]] const TraceRange range(kPartitionOp);
+    const Metered metered(ctx, kPartitionOp, cost_of(generator.groups, steps, s));
+    cuda::mlp_partition_steps(ctx, generator, critic, partition, losses, key, steps, s);
+    return;
+  }
+  const Index groups = generator.first_group + generator.groups;
+  const Index mixtures = (groups + partition.components - 1) / partition.components;
+  RandomKey now = key;
+  for (Index step = 0; step < steps; ++step, ++now.step) {
+    RandomKey draws = now;
+    draws.purpose = Purpose::real_rows;
+    draws.first_group -= static_cast<std::uint32_t>(generator.first_group);
+    draw_rows(ctx, partition.row, generator.first_group, generator.groups,
+              {nullptr, nullptr, mixtures, partition.components, n}, partition.member,
+              partition.begin, {s.critic_steps, s.batch, 0, nullptr, draws});
+    mlp_step(
+        ctx, generator, critic,
+        {.data = partition.data, .row = partition.row, .group_stride = s.critic_steps * s.batch},
+        losses, now, 1, s);
+  }
+}
+
+Index mlp_partition_steps_workspace(const Context& ctx, const MlpStepSettings& settings,
+                                    Index groups, Index rows) {
+  return std::max(mlp_step_workspace(ctx, settings, groups),
+                  ctx.on_cpu() ? draw_workspace(ctx, groups, rows) : 0);
 }
 
 }  // namespace ganmm::kernels

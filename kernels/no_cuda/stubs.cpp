@@ -224,7 +224,12 @@ void mlp_step(Context&, const ParamSlabs<float>&, const ParamSlabs<float>&, cons
 Index mlp_step_workspace(const Context&, const MlpStepSettings&, Index) {
   refuse("mlp_step_workspace");
 }
-void advance(Context&, Clock*, Index, Index) { refuse("advance"); }
+void mlp_partition_steps(Context&, const ParamSlabs<float>&, const ParamSlabs<float>&,
+                         const MlpPartition&, const MlpStepLosses&, const RandomKey&, Index,
+                         const MlpStepSettings&) {
+  refuse("mlp_partition_steps");
+}
+void advance(Context&, Clock*, Index, Index, Index) { refuse("advance"); }
 void count_assignments(Context&, const AssignmentCounts&, std::int32_t*, Index, const PoolView&,
                        Index, Index) {
   refuse("count_assignments");

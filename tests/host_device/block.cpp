@@ -31,12 +31,15 @@ constexpr std::size_t kStackBytes = std::size_t{256} << 10;
 constexpr int kWarpSize = 32;
 constexpr unsigned char kPoison = 0xff;  // NaN as a float, -1 as an integer
 
-enum class Wait { none, warp, block };
+enum class Wait { none, warp, block, cluster };
 
-// A stack on which threads run one after the other until one of them has to wait.
+struct RunningBlock;
+
+// A stack on which threads of a block run one after the other until one of them has to wait.
 struct Fibre {
   ucontext_t context{};
   void* stack = nullptr;
+  RunningBlock* block = nullptr;
   int thread = -1;
   Wait wait = Wait::none;
   void* fake_stack = nullptr;  // of the address sanitizer
@@ -62,26 +65,33 @@ struct Copy {
 // The copies of one thread that have not happened yet; the last group is open.
 using CopyGroups = std::deque<std::vector<Copy>>;
 
+// A block of the cluster that is being run.
+struct RunningBlock {
+  Block place;
+  std::vector<Fibre*> waiting;
+  std::vector<int> order;  // threads of the block, not yet started from `next` on
+  std::size_t next = 0;
+  std::vector<int> warp_live, warp_waiting;
+  int live = 0, block_waiting = 0, cluster_waiting = 0;
+  std::unordered_map<const void*, std::unique_ptr<unsigned char[]>> shared;
+  std::unordered_map<const void*, std::size_t> shared_bytes;
+  std::vector<unsigned char> slots, dynamic;
+  std::vector<CopyGroups> copies;  // per thread
+};
+
 struct Runner {
   const std::function<void()>* body = nullptr;
-  Block block;
+  std::vector<std::unique_ptr<RunningBlock>> cluster;
+  RunningBlock* active = nullptr;
   Thread now;
   ucontext_t scheduler{};
   void* scheduler_fake_stack = nullptr;
   const void* scheduler_stack = nullptr;
   std::size_t scheduler_stack_bytes = 0;
   std::vector<std::unique_ptr<Fibre>> pool;  // grows to the number of waiting threads
-  std::vector<Fibre*> idle, waiting;
+  std::vector<Fibre*> idle;
   Fibre* running = nullptr;
-  std::vector<int> order;  // threads of the block, not yet started from `next` on
-  std::size_t next = 0;
-  std::vector<int> warp_live, warp_waiting;
-  int live = 0, block_waiting = 0;
   std::exception_ptr failure;
-  std::unordered_map<const void*, std::unique_ptr<unsigned char[]>> shared;
-  std::unordered_map<const void*, std::size_t> shared_bytes;
-  std::vector<unsigned char> slots, dynamic;
-  std::vector<CopyGroups> copies;  // per thread
   std::mt19937_64 random{1};
 };
 
@@ -103,7 +113,8 @@ void switch_to_scheduler(Fibre& fibre, bool last) {
 
 void resume(Fibre& fibre) {
   runner.running = &fibre;
-  runner.now.thread = fibre.thread;
+  runner.active = fibre.block;
+  runner.now = {&fibre.block->place, fibre.thread};
 #if GANMM_ASAN
   __sanitizer_start_switch_fiber(&runner.scheduler_fake_stack, fibre.stack, kStackBytes);
 #endif
@@ -121,16 +132,17 @@ void fibre_main() {
 #endif
   Fibre& self = *runner.running;
   for (;;) {
-    while (runner.next < runner.order.size() && runner.failure == nullptr) {
-      self.thread = runner.order[runner.next++];
+    RunningBlock& block = *self.block;
+    while (block.next < block.order.size() && runner.failure == nullptr) {
+      self.thread = block.order[block.next++];
       runner.now.thread = self.thread;
       try {
         (*runner.body)();
       } catch (...) {
         if (runner.failure == nullptr) runner.failure = std::current_exception();
       }
-      --runner.live;
-      --runner.warp_live[static_cast<std::size_t>(self.thread / kWarpSize)];
+      --block.live;
+      --block.warp_live[static_cast<std::size_t>(self.thread / kWarpSize)];
       // After a wait others may be due first; leave the choice to the scheduler.
       if (self.wait != Wait::none) break;
     }
@@ -143,12 +155,15 @@ void fibre_main() {
 
 void wait(Wait kind) {
   Fibre& self = *runner.running;
+  RunningBlock& block = *self.block;
   self.wait = kind;
-  runner.waiting.push_back(&self);
+  block.waiting.push_back(&self);
   if (kind == Wait::block) {
-    ++runner.block_waiting;
+    ++block.block_waiting;
+  } else if (kind == Wait::cluster) {
+    ++block.cluster_waiting;
   } else {
-    ++runner.warp_waiting[static_cast<std::size_t>(self.thread / kWarpSize)];
+    ++block.warp_waiting[static_cast<std::size_t>(self.thread / kWarpSize)];
   }
   switch_to_scheduler(self, false);
 }
@@ -161,22 +176,23 @@ void prepare(Fibre& fibre) {
   makecontext(&fibre.context, fibre_main, 0);
 }
 
-Fibre& take_fibre() {
+Fibre& take_fibre(RunningBlock& block) {
   if (runner.idle.empty()) {
     runner.pool.push_back(std::make_unique<Fibre>());
     prepare(*runner.pool.back());
-    return *runner.pool.back();
+    runner.idle.push_back(runner.pool.back().get());
   }
   Fibre& fibre = *runner.idle.back();
   runner.idle.pop_back();
+  fibre.block = &block;
   return fibre;
 }
 
 // Removes from `waiting` those that `due` accepts and resumes them in shuffled order.
 template <class Due>
-void release(const Due& due) {
+void release(RunningBlock& block, const Due& due) {
   std::vector<Fibre*> ready;
-  std::erase_if(runner.waiting, [&](Fibre* fibre) {
+  std::erase_if(block.waiting, [&](Fibre* fibre) {
     if (!due(*fibre)) return false;
     ready.push_back(fibre);
     return true;
@@ -185,48 +201,71 @@ void release(const Due& due) {
   for (Fibre* fibre : ready) resume(*fibre);
 }
 
-void run_block(const char* name) {
-  const auto threads = static_cast<std::size_t>(runner.block.threads);
+void start_block(RunningBlock& block) {
+  const auto threads = static_cast<std::size_t>(block.place.threads);
   const std::size_t warps = (threads + kWarpSize - 1) / kWarpSize;
-  runner.order.resize(threads);
-  std::iota(runner.order.begin(), runner.order.end(), 0);
-  std::shuffle(runner.order.begin(), runner.order.end(), runner.random);
-  runner.next = 0;
-  runner.live = runner.block.threads;
-  runner.block_waiting = 0;
-  runner.warp_live.assign(warps, kWarpSize);
-  runner.warp_live.back() = runner.block.threads - static_cast<int>(warps - 1) * kWarpSize;
-  runner.warp_waiting.assign(warps, 0);
-  runner.slots.assign(warps * kWarpSize * kSlotBytes, kPoison);
-  runner.copies.assign(threads, CopyGroups(1));
-  std::fill(runner.dynamic.begin(), runner.dynamic.end(), kPoison);
-  for (auto& [place, memory] : runner.shared) {
-    std::fill_n(memory.get(), runner.shared_bytes[place], kPoison);
+  block.order.resize(threads);
+  std::iota(block.order.begin(), block.order.end(), 0);
+  std::shuffle(block.order.begin(), block.order.end(), runner.random);
+  block.next = 0;
+  block.live = block.place.threads;
+  block.block_waiting = block.cluster_waiting = 0;
+  block.warp_live.assign(warps, kWarpSize);
+  block.warp_live.back() = block.place.threads - static_cast<int>(warps - 1) * kWarpSize;
+  block.warp_waiting.assign(warps, 0);
+  block.slots.assign(warps * kWarpSize * kSlotBytes, kPoison);
+  block.copies.assign(threads, CopyGroups(1));
+  std::fill(block.dynamic.begin(), block.dynamic.end(), kPoison);
+  for (auto& [place, memory] : block.shared) {
+    std::fill_n(memory.get(), block.shared_bytes[place], kPoison);
   }
+}
 
-  while (runner.live > 0 && runner.failure == nullptr) {
-    if (runner.next < runner.order.size()) {
-      resume(take_fibre());
+// Runs a block as far as it gets alone: to its end or to a barrier of its cluster.
+void run_block(const char* name, RunningBlock& block) {
+  while (block.live > 0 && runner.failure == nullptr) {
+    if (block.next < block.order.size()) {
+      resume(take_fibre(block));
       continue;
     }
     bool moved = false;
-    for (std::size_t w = 0; w < warps; ++w) {
-      if (runner.warp_waiting[w] == 0 || runner.warp_waiting[w] < runner.warp_live[w]) continue;
+    for (std::size_t w = 0; w < block.warp_live.size(); ++w) {
+      if (block.warp_waiting[w] == 0 || block.warp_waiting[w] < block.warp_live[w]) continue;
       moved = true;
-      runner.warp_waiting[w] = 0;
-      release([&](const Fibre& fibre) {
+      block.warp_waiting[w] = 0;
+      release(block, [&](const Fibre& fibre) {
         return fibre.wait == Wait::warp && static_cast<std::size_t>(fibre.thread) / kWarpSize == w;
       });
     }
-    if (!moved && runner.block_waiting > 0 && runner.block_waiting == runner.live) {
+    if (!moved && block.block_waiting > 0 && block.block_waiting == block.live) {
       moved = true;
-      runner.block_waiting = 0;
-      release([](const Fibre& fibre) { return fibre.wait == Wait::block; });
+      block.block_waiting = 0;
+      release(block, [](const Fibre& fibre) { return fibre.wait == Wait::block; });
     }
-    if (!moved && runner.live > 0) {
+    if (!moved && block.live > 0) {
+      if (block.cluster_waiting == block.live) return;
       runner.failure = std::make_exception_ptr(CudaError(message(
-          "kernel ", name, ": the threads of a block do not meet at their barriers: ", runner.live,
-          " running, ", runner.block_waiting, " wait for the block")));
+          "kernel ", name, ": the threads of a block do not meet at their barriers: ", block.live,
+          " running, ", block.block_waiting, " wait for the block, ", block.cluster_waiting,
+          " for the cluster")));
+    }
+  }
+}
+
+// A block whose threads have all returned counts as waiting at every barrier of its cluster.
+void run_cluster(const char* name) {
+  auto& cluster = runner.cluster;
+  for (const auto& block : cluster) start_block(*block);
+  std::vector<RunningBlock*> order;
+  for (const auto& block : cluster) order.push_back(block.get());
+  const auto live = [](const auto& block) { return block->live > 0; };
+  while (runner.failure == nullptr && std::ranges::any_of(cluster, live)) {
+    std::shuffle(order.begin(), order.end(), runner.random);
+    // All have met at the cluster's barrier, or none has begun.
+    for (RunningBlock* block : order) {
+      block->cluster_waiting = 0;
+      release(*block, [](const Fibre& fibre) { return fibre.wait == Wait::cluster; });
+      if (runner.failure == nullptr) run_block(name, *block);
     }
   }
   if (runner.failure != nullptr) {
@@ -234,7 +273,7 @@ void run_block(const char* name) {
     for (auto& fibre : runner.pool) (void)fibre.release();
     runner.pool.clear();
     runner.idle.clear();
-    runner.waiting.clear();
+    for (const auto& block : cluster) block->waiting.clear();
     std::rethrow_exception(std::exchange(runner.failure, nullptr));
   }
 }
@@ -245,10 +284,12 @@ const Thread& current() { return runner.now; }
 
 void block_barrier() { wait(Wait::block); }
 void warp_barrier() { wait(Wait::warp); }
+void cluster_barrier() { wait(Wait::cluster); }
 
 void* warp_slot(int lane) {
   const auto warp = static_cast<std::size_t>(runner.now.thread / kWarpSize);
-  return runner.slots.data() + (warp * kWarpSize + static_cast<std::size_t>(lane)) * kSlotBytes;
+  return runner.active->slots.data() +
+         (warp * kWarpSize + static_cast<std::size_t>(lane)) * kSlotBytes;
 }
 
 void async_copy(void* target, const void* source, bool valid, std::size_t bytes) {
@@ -262,14 +303,16 @@ void async_copy(void* target, const void* source, bool valid, std::size_t bytes)
   if (runner.random() % 2 == 0) {
     copy.run();
   } else {
-    runner.copies[static_cast<std::size_t>(runner.now.thread)].back().push_back(copy);
+    runner.active->copies[static_cast<std::size_t>(runner.now.thread)].back().push_back(copy);
   }
 }
 
-void async_commit() { runner.copies[static_cast<std::size_t>(runner.now.thread)].emplace_back(); }
+void async_commit() {
+  runner.active->copies[static_cast<std::size_t>(runner.now.thread)].emplace_back();
+}
 
 void async_wait(int newest) {
-  CopyGroups& groups = runner.copies[static_cast<std::size_t>(runner.now.thread)];
+  CopyGroups& groups = runner.active->copies[static_cast<std::size_t>(runner.now.thread)];
   while (groups.size() > static_cast<std::size_t>(newest) + 1) {
     for (const Copy& copy : groups.front()) copy.run();
     groups.pop_front();
@@ -278,11 +321,11 @@ void async_wait(int newest) {
 
 void* shared_array_of(const void* place, std::size_t bytes, std::size_t alignment) {
   (void)alignment;  // operator new[] aligns to 16, as much as a kernel may expect
-  auto& memory = runner.shared[place];
+  auto& memory = runner.active->shared[place];
   if (memory == nullptr) {
     memory.reset(new unsigned char[bytes]);
     std::fill_n(memory.get(), bytes, kPoison);
-    runner.shared_bytes[place] = bytes;
+    runner.active->shared_bytes[place] = bytes;
   }
   return memory.get();
 }
@@ -291,27 +334,29 @@ void set_order_seed(std::uint64_t seed) { runner.random.seed(seed); }
 
 void run_grid(const char* name, const Grid& grid, const std::function<void()>& body) {
   runner.body = &body;
-  runner.shared.clear();
-  runner.shared_bytes.clear();
-  // Exactly as large as asked for, so that the address sanitizer sees what lies outside.
-  std::vector<unsigned char>(grid.shared_bytes).swap(runner.dynamic);
-  runner.block = {0,
-                  0,
-                  0,
-                  static_cast<int>(grid.x),
-                  static_cast<int>(grid.y),
-                  static_cast<int>(grid.z),
-                  grid.threads,
-                  runner.dynamic.data()};
-  runner.now.block = &runner.block;
-  std::vector<std::int64_t> blocks(static_cast<std::size_t>(grid.x * grid.y * grid.z));
-  std::iota(blocks.begin(), blocks.end(), 0);
-  std::shuffle(blocks.begin(), blocks.end(), runner.random);
-  for (const std::int64_t b : blocks) {
-    runner.block.x = static_cast<int>(b % grid.x);
-    runner.block.y = static_cast<int>(b / grid.x % grid.y);
-    runner.block.z = static_cast<int>(b / grid.x / grid.y);
-    run_block(name);
+  runner.cluster.clear();
+  for (int rank = 0; rank < grid.cluster; ++rank) {
+    auto& block = *runner.cluster.emplace_back(std::make_unique<RunningBlock>());
+    // Exactly as large as asked for, so that the address sanitizer sees what lies outside.
+    block.dynamic.resize(grid.shared_bytes);
+    block.place.grid_x = static_cast<int>(grid.x);
+    block.place.grid_y = static_cast<int>(grid.y);
+    block.place.grid_z = static_cast<int>(grid.z);
+    block.place.cluster_rank = rank;
+    block.place.threads = grid.threads;
+    block.place.dynamic_shared = block.dynamic.data();
+  }
+  const std::int64_t clusters_x = grid.x / grid.cluster;
+  std::vector<std::int64_t> clusters(static_cast<std::size_t>(clusters_x * grid.y * grid.z));
+  std::iota(clusters.begin(), clusters.end(), 0);
+  std::shuffle(clusters.begin(), clusters.end(), runner.random);
+  for (const std::int64_t c : clusters) {
+    for (const auto& block : runner.cluster) {
+      block->place.x = static_cast<int>(c % clusters_x) * grid.cluster + block->place.cluster_rank;
+      block->place.y = static_cast<int>(c / clusters_x % grid.y);
+      block->place.z = static_cast<int>(c / clusters_x / grid.y);
+    }
+    run_cluster(name);
   }
 }
 

@@ -5,6 +5,10 @@
 // kernel whose result depends on either gives wrong results sooner or later. Shared memory is
 // filled with a pattern (NaN as a float) before every block: what a block before left there must
 // not help. A barrier that only some threads of a block reach is reported as an error.
+//
+// The blocks of a cluster run in turns, each from one barrier of the cluster to the next, in an
+// order that is shuffled every time: what a block reads of another without such a barrier between
+// them is sooner or later not there yet.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +23,7 @@ inline constexpr std::size_t kSlotBytes = 32;
 struct Block {
   int x = 0, y = 0, z = 0;
   int grid_x = 1, grid_y = 1, grid_z = 1;
+  int cluster_rank = 0;
   int threads = 0;
   unsigned char* dynamic_shared = nullptr;
 };
@@ -32,6 +37,7 @@ const Thread& current();
 
 void block_barrier();
 void warp_barrier();
+void cluster_barrier();
 // The exchange slot of a lane in the current thread's warp.
 void* warp_slot(int lane);
 
@@ -55,6 +61,7 @@ void* shared_array(Place, std::size_t bytes, std::size_t alignment) {
 
 struct Grid {
   std::int64_t x = 1, y = 1, z = 1;
+  int cluster = 1;  // neighbouring blocks along x; divides x
   int threads = 0;
   std::size_t shared_bytes = 0;
 };

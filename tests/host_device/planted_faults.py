@@ -32,7 +32,7 @@ FAULTS = [
      "i < kWarps * components; i += kThreads) counts[i] = 0;", "i < 0; i += kThreads) counts[i] = 0;", "*partition*"),
     ("lost order within a warp", "partition.cu", "device::count_bits(same & before)", "device::count_bits(same & ~before) - 1",
      "*partition*"),
-    ("search one place too far", "draw.cu", "if (sums[first + half] <= target) {", "if (sums[first + half] < target) {", "select:*"),
+    ("search one place too far", "draw.h", "if (sums[first + half] <= target) {", "if (sums[first + half] < target) {", "select:*"),
     ("swapped index map", "conv_im2col.cu",
      "((ho * taps.out_w + wo) * taps.kernel + kh) * taps.kernel + kw;",
      "((ho * taps.out_w + wo) * taps.kernel + kw) * taps.kernel + kh;", "conv*"),

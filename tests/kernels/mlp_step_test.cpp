@@ -1,4 +1,5 @@
 #include "kernels/mlp_step.h"
+#include "kernels/select.h"
 #include "tests/reference/mlp_step.h"
 #include "tests/support/devices.h"
 #include "tests/support/guard_buffer.h"
@@ -478,6 +479,75 @@ void unwanted_losses_are_left_out(Context& ctx) {
   CHECK(same_bits(without.critic.bits(), with.critic.bits()));
 }
 
+// Drawing inside the op against draw_rows and one mlp_step after the other: the same bits. One
+// component of the second mixture owns nothing.
+void partition_steps_draw_for_themselves(Context& ctx) {
+  const MlpCase c{4, 5, 9, 6, 7, 7, 3};
+  constexpr Index kMixtures = 2, kComponents = 3, kSteps = 4;
+  RandomData random(3);
+  const GuardBuffer<std::int32_t> begin(
+      ctx, std::vector<std::int32_t>{0, 20, 33, kDataRows, 0, 0, 40, kDataRows});
+  std::vector<std::int32_t> members;
+  for (Index r = 0; r < kMixtures; ++r) {
+    for (Index p = 0; p < kDataRows; ++p) {
+      members.push_back(static_cast<std::int32_t>((p * 7 + r) % kDataRows));
+    }
+  }
+  const GuardBuffer<std::int32_t> member(ctx, members);
+  const Batch<float> data(ctx, 1, kDataRows, {c.features},
+                          random.reals<float>(kDataRows * c.features, -1, 1), Layout::gaps);
+  for (const bool with_penalty : {true, false}) {
+    const MlpStepSettings s = settings_of(c, with_penalty);
+    ctx.scratch().replan();
+    reserve_scratch(ctx, std::max(mlp_partition_steps_workspace(ctx, s, c.groups, kDataRows),
+                                  draw_workspace(ctx, c.groups, kDataRows)));
+    const auto run = [&](const auto& train) {
+      RandomData start(5);
+      Slabs generator(ctx, s.generator, c.groups, s.generator_optimizer);
+      Slabs critic(ctx, s.critic, c.groups, s.critic_optimizer);
+      (void)generator.fill(start, 3);
+      (void)critic.fill(start, 3);
+      GuardBuffer<float> real(ctx, c.groups), generated(ctx, c.groups);
+      GuardBuffer<std::int32_t> row(ctx, c.groups * c.critic_steps * c.batch);
+      train(generator.view(0, c.groups), critic.view(0, c.groups),
+            MlpStepLosses{real.data(), nullptr, nullptr, generated.data()}, row.data());
+      std::vector<float> all = generator.bits();
+      for (const auto& more : {critic.bits(), real.get(), generated.get()}) {
+        all.insert(all.end(), more.begin(), more.end());
+      }
+      for (const std::int32_t r : row.get()) all.push_back(static_cast<float>(r));
+      return all;
+    };
+    const RandomKey key{99, Purpose::noise, 40, kGroupsBefore};
+    const auto inside = [&](const std::vector<Index>& portions) {
+      return run([&](const auto& generator, const auto& critic, const auto& losses, auto* row) {
+        RandomKey now = key;
+        for (const Index steps : portions) {
+          mlp_partition_steps(ctx, generator, critic,
+                              {data.input(), member.data(), begin.data(), kComponents, row}, losses,
+                              now, steps, s);
+          now.step += static_cast<std::uint32_t>(steps);
+        }
+      });
+    };
+    const auto expected =
+        run([&](const auto& generator, const auto& critic, const auto& losses, auto* row) {
+          RandomKey now = key;
+          for (Index step = 0; step < kSteps; ++step, ++now.step) {
+            draw_rows(ctx, row, kGroupsBefore, c.groups,
+                      {nullptr, nullptr, kMixtures, kComponents, kDataRows}, member.data(),
+                      begin.data(),
+                      {c.critic_steps, c.batch, 0, nullptr, {99, Purpose::real_rows, now.step, 0}});
+            mlp_step(ctx, generator, critic,
+                     {.data = data.input(), .row = row, .group_stride = c.critic_steps * c.batch},
+                     losses, now, 1, s);
+          }
+        });
+    CHECK(same_bits(inside({kSteps}), expected));
+    CHECK(same_bits(inside({1, 3}), expected));
+  }
+}
+
 }  // namespace
 
 #define GANMM_MLP_CASE(name, body)                                                                 \
@@ -493,6 +563,8 @@ GANMM_MLP_CASE("mlp_step: objectives, optimisers and activations combine",
 GANMM_MLP_CASE("mlp_step: Adam's corrections at any update", any_update_equals_the_reference)
 GANMM_MLP_CASE("mlp_step: wide networks equal the reference", wide_networks_equal_the_reference)
 GANMM_MLP_CASE("mlp_step: portions of a call give the same bits", portions_give_the_same_bits)
+GANMM_MLP_CASE("mlp_partition_steps: the rows of draw_rows, the M-steps of mlp_step",
+               partition_steps_draw_for_themselves)
 GANMM_MLP_CASE("mlp_step: a counter moves the step", counter_moves_the_step)
 GANMM_MLP_CASE("mlp_step: losses that nobody wants", unwanted_losses_are_left_out)
 

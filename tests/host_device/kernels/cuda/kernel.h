@@ -31,6 +31,7 @@ inline int block_index_z() { return host_device::current().block->z; }
 inline int grid_size_x() { return host_device::current().block->grid_x; }
 inline int grid_size_y() { return host_device::current().block->grid_y; }
 inline int grid_size_z() { return host_device::current().block->grid_z; }
+inline int cluster_rank() { return host_device::current().block->cluster_rank; }
 
 template <class T>
 T* dynamic_shared() {
@@ -39,6 +40,7 @@ T* dynamic_shared() {
 
 inline void sync_threads() { host_device::block_barrier(); }
 inline void sync_warp() { host_device::warp_barrier(); }
+inline void sync_cluster() { host_device::cluster_barrier(); }
 
 // A copy happens at once or as late as it may, at random: a kernel that reads too early or
 // overwrites too early is found out.
