@@ -32,7 +32,8 @@ ParamView<float> values(const Buffer<float>& buffer, Index first, Index groups) 
   return {buffer.data() + first, groups, {1}};
 }
 
-// Describes the M-step as one op. Returns why this device does not run it so; empty when it does.
+}  // namespace
+
 template <class T>
 std::string describe_mlp_step(const Context& ctx, const Mixture<T>& mixture, const Settings& s,
                               kernels::MlpStepSettings& step) {
@@ -47,8 +48,6 @@ std::string describe_mlp_step(const Context& ctx, const Mixture<T>& mixture, con
   step.batch = s.batch;
   return reason.empty() ? kernels::mlp_step_refusal(ctx, step) : reason;
 }
-
-}  // namespace
 
 template <class T>
 MStep<T>::MStep(Arena& arena, Context& ctx, const Mixture<T>& mixture, const Settings& s,
@@ -183,6 +182,10 @@ void MStep<T>::critic_step(Context& ctx, const Mixture<T>& mixture, Index first,
   }
 }
 
+template std::string describe_mlp_step(const Context&, const Mixture<float>&, const Settings&,
+                                       kernels::MlpStepSettings&);
+template std::string describe_mlp_step(const Context&, const Mixture<BFloat16>&, const Settings&,
+                                       kernels::MlpStepSettings&);
 template class MStep<float>;
 template class MStep<BFloat16>;
 

@@ -29,6 +29,11 @@ struct MStepRows {
   const std::int32_t* row = nullptr;  // [R*N][critic_steps * batch] data rows of every batch
 };
 
+// Describes the M-step as one op. Returns why this device does not run it so; empty when it does.
+template <class T>
+std::string describe_mlp_step(const Context& ctx, const Mixture<T>& mixture,
+                              const Settings& settings, kernels::MlpStepSettings& step);
+
 // What one lane needs to train up to `groups` components at a time.
 template <class T>
 class MStep {

@@ -10,6 +10,9 @@
 // generator step is done, beside its critic steps. On a GPU an iteration is recorded once and
 // replayed (kernels/core/graph.h).
 //
+// Small dense networks train many iterations in one launch where a CUDA device can
+// (kernels/em_step.h).
+//
 // Rows are shuffled once; what callers see is in file order again.
 #pragma once
 
@@ -50,6 +53,8 @@ struct TrainerCallbacks {
   std::function<void(const Report&)> report;      // at every check
   std::function<void(Index iteration)> progress;  // after every iteration, pre-training < 0
   std::function<bool()> cancelled;                // polled after every iteration
+                                                  // Where many iterations are one launch: for each
+                                                  // of them, and once, when it is handed over.
   bool assignments =
       true;  // whether reports and the outcome carry them: 4 bytes per row and restart
 };
@@ -76,12 +81,14 @@ class Trainer {
   // The memory plan: name and bytes of every request, after construction.
   const std::vector<Arena::Request>& memory_plan() const { return run_->memory_plan(); }
   Index memory_bytes() const { return run_->memory_bytes(); }
-  // How the work is done where there is a choice, for people, a line each: the M-step, layers.
+  // How the work is done where there is a choice, for people, a line each: iterations, the M-step,
+  // layers.
   std::vector<std::string> describe() const { return run_->describe(); }
 
   // Measures the ops of all iterations from now on, on lane 0 and beside it; null ends that.
   void set_meter(Meter* meter) { run_->set_meter(meter); }
-  // Kernels, copies and memsets of one iteration of the last run; 0 where none was recorded.
+  // Kernels, copies and memsets of one iteration of the last run; 0 where none was recorded, as
+  // where many iterations are one launch.
   std::size_t graph_nodes() const { return run_->graph_nodes(); }
 
   // Throws Error when every mixture has diverged.

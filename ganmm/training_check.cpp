@@ -169,6 +169,12 @@ void TrainingRun<T>::restart_empty(Report& report, Index iteration) {
           labels, static_cast<std::int32_t>(largest), sizes[static_cast<std::size_t>(largest)],
           {settings_.seed, Purpose::split, generation, static_cast<std::uint32_t>(group)});
       if (rows.empty()) continue;
+      // The largest may itself have been restarted just now: it learns the other half alone.
+      for (Pin& pin : pins_) {
+        if (pin.group / clusters != r) continue;
+        std::erase_if(pin.rows,
+                      [&](std::int32_t row) { return std::ranges::binary_search(rows, row); });
+      }
       m.restarted.push_back(component);
       for (const std::int32_t row : rows) {
         labels[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(component);

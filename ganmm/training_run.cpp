@@ -20,7 +20,8 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 template <class T>
 TrainingRun<T>::TrainingRun(const Settings& settings, std::span<float> values, Index rows,
-                            Shape item, std::span<const std::int32_t> initial, Lanes& lanes)
+                            Shape item, std::span<const std::int32_t> initial, Lanes& lanes,
+                            bool launches)
     : settings_(settings), lanes_(lanes), arena_(lanes.device()), rows_(rows), item_(item),
       lane_groups_(lanes.device().kind == DeviceKind::cpu ? 1
                                                           : settings.restarts * settings.clusters),
@@ -53,6 +54,7 @@ TrainingRun<T>::TrainingRun(const Settings& settings, std::span<float> values, I
     ctx.scratch().require_bytes(
         kernels::partition_workspace(ctx, settings_.restarts, settings_.clusters, settings_.pool));
   }
+  launch_ = std::make_unique<EmLaunch<T>>(main(), mixture_, settings_, rows, launches);
   arena_.reserve();
   lanes_.reserve_scratch();
   if (side_ != nullptr) side_->scratch().reserve();
@@ -70,6 +72,12 @@ std::vector<std::string> TrainingRun<T>::describe() const {
   const std::string& reason = work_.front()->m_step.layer_by_layer_because();
   std::vector<std::string> lines{reason.empty() ? "M-step: one op per iteration"
                                                 : "M-step: layer by layer, because " + reason};
+  const auto iterations = [&](const char* name, const std::string& declined) {
+    lines.push_back(
+        name + (declined.empty() ? ": many in one launch" : ": one by one, because " + declined));
+  };
+  iterations("pre-training", launch_->pretraining_declined_because());
+  iterations("EM iterations", launch_->declined_because());
   const auto add = [&](const char* name, const auto& net) {
     for (const std::string& line : net.describe(main())) lines.push_back(name + (' ' + line));
   };
@@ -181,6 +189,22 @@ Index TrainingRun<T>::foreign_rows(Index iteration) const {
   return static_cast<Index>(std::lround(step->foreign * static_cast<double>(settings_.batch)));
 }
 
+// EM iterations from `iteration` on that one launch can do: up to the next check, with the same
+// share of foreign rows.
+template <class T>
+Index TrainingRun<T>::launched_together(Index iteration) const {
+  const Index most = std::min({kLaunchIterations, settings_.iterations - iteration,
+                               settings_.check_every - iteration % settings_.check_every});
+  Index count = 1;
+  while (count < most && foreign_rows(iteration + count) == foreign_rows(iteration)) ++count;
+  return count;
+}
+
+template <class T>
+kernels::PinView TrainingRun<T>::pins() const {
+  return {pin_row_.data(), pin_group_.data(), pin_count_.data(), pin_row_.count()};
+}
+
 template <class T>
 bool TrainingRun<T>::sigma_settled(Index iteration) const {
   return settings_.sigma.size() < 2 ||
@@ -270,9 +294,8 @@ template <class T>
 void TrainingRun<T>::em_iteration(Index foreign) {
   Context& ctx = main();
   classify_pool();
-  kernels::pin_labels(ctx, shared_.label.data(),
-                      {pin_row_.data(), pin_group_.data(), pin_count_.data(), pin_row_.count()},
-                      settings_.clusters, settings_.pool, &clock()->first_row);
+  kernels::pin_labels(ctx, shared_.label.data(), pins(), settings_.clusters, settings_.pool,
+                      &clock()->first_row);
   kernels::partition_rows(ctx, shared_.member.data(), shared_.begin.data(), pool_view());
   if (side_ == nullptr) {
     m_steps(pool_view(), foreign, true, {});
@@ -320,9 +343,19 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
 
   if (settings_.pretrain > 0 && settings_.pool == rows_) partition_assigned();
   iteration_.clear();
-  for (Index i = 0; i < settings_.pretrain && !outcome.cancelled; ++i) {
-    iteration_.run(main(), [this] { pretrain_iteration(); });
-    if (callbacks.progress) callbacks.progress(i - settings_.pretrain);
+  const auto progress = [&](Index first, Index count) {
+    for (Index i = first; callbacks.progress && i < first + count; ++i) callbacks.progress(i);
+  };
+  for (Index done = 0; done < settings_.pretrain && !outcome.cancelled;) {
+    Index count = 1;
+    if (launch_->pretraining_declined_because().empty()) {
+      count = std::min(kLaunchIterations, settings_.pretrain - done);
+      launch_->pretrain(main(), mixture_, data(), shared_, losses_, count);
+    } else {
+      iteration_.run(main(), [this] { pretrain_iteration(); });
+    }
+    progress(done - settings_.pretrain, count);
+    done += count;
     outcome.cancelled = cancelled();
   }
 
@@ -334,16 +367,23 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
     main().stream().wait(joined_);
   }
   Index recorded_foreign = -1;
-  for (Index i = 0; i < settings_.iterations && !outcome.converged && !outcome.cancelled; ++i) {
-    const Index foreign = foreign_rows(i);
-    if (foreign != recorded_foreign) iteration_.clear();
-    recorded_foreign = foreign;
-    iteration_.run(main(), [&] { em_iteration(foreign); });
-    ++outcome.iterations;
-    if (callbacks.progress) callbacks.progress(i);
+  Index& done = outcome.iterations;
+  while (done < settings_.iterations && !outcome.converged && !outcome.cancelled) {
+    const Index foreign = foreign_rows(done);
+    Index count = 1;
+    if (launch_->declined_because().empty()) {
+      count = launched_together(done);
+      launch_->run(main(), mixture_, data(), shared_, losses_, pins(), foreign, count);
+    } else {
+      if (foreign != recorded_foreign) iteration_.clear();
+      recorded_foreign = foreign;
+      iteration_.run(main(), [&] { em_iteration(foreign); });
+    }
+    progress(done, count);
+    done += count;
     outcome.cancelled = cancelled();
-    if ((i + 1) % settings_.check_every == 0) {
-      report_now(i + 1);
+    if (done % settings_.check_every == 0) {
+      report_now(done);
       outcome.converged = settled >= settings_.patience;
     }
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ganmm/e_step.h"
+#include "ganmm/em_launch.h"
 #include "ganmm/m_step.h"
 #include "ganmm/mixture.h"
 #include "ganmm/row_order.h"
@@ -19,14 +20,17 @@ inline constexpr Index kMaxSplitRows = 8192;
 template <class T>
 class TrainingRun final : public Trainer::Run {
  public:
+  // launches: many iterations in one launch where the device and the networks allow it.
   TrainingRun(const Settings& settings, std::span<float> values, Index rows, Shape item,
-              std::span<const std::int32_t> initial, Lanes& lanes);
+              std::span<const std::int32_t> initial, Lanes& lanes, bool launches = true);
 
   const std::vector<Arena::Request>& memory_plan() const override { return arena_.requests(); }
   Index memory_bytes() const override;
   std::vector<std::string> describe() const override;
   void set_meter(Meter* meter) override;
   std::size_t graph_nodes() const override { return iteration_.nodes(); }
+  // Why EM iterations are handed over one by one; empty where many are one launch.
+  const std::string& launch_declined_because() const { return launch_->declined_because(); }
   TrainingOutcome run(const TrainerCallbacks& callbacks) override;
   Model extract(std::span<const Index> mixtures) override;
 
@@ -66,7 +70,9 @@ class TrainingRun final : public Trainer::Run {
                                     Index size, const RandomKey& key);
   void upload_pins();
 
+  kernels::PinView pins() const;
   Index foreign_rows(Index iteration) const;
+  Index launched_together(Index iteration) const;
   bool sigma_settled(Index iteration) const;
   GroupView<const float> data() const;
   kernels::PoolView pool_view() const;
@@ -92,7 +98,8 @@ class TrainingRun final : public Trainer::Run {
   MStepLosses losses_;
   Buffer<std::int32_t> pin_row_, pin_group_, pin_count_;
   std::vector<std::unique_ptr<LaneWork>> work_;
-  Graph iteration_;  // the current kind of iteration
+  std::unique_ptr<EmLaunch<T>> launch_;
+  Graph iteration_;  // the current kind of iteration, where iterations are handed over one by one
   Event forked_, joined_;
 
   // Restarted components own these data rows until they have learned them.

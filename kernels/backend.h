@@ -10,6 +10,7 @@
 #include "kernels/count.h"
 #include "kernels/distance.h"
 #include "kernels/elementwise.h"
+#include "kernels/em_step.h"
 #include "kernels/gaussian.h"
 #include "kernels/gemm.h"
 #include "kernels/loss.h"
@@ -283,6 +284,13 @@ void mlp_partition_steps(Context& ctx, const ParamSlabs<float>& generator,
                          const ParamSlabs<float>& critic, const MlpPartition& partition,
                          const MlpStepLosses& losses, const RandomKey& key, Index steps,
                          const MlpStepSettings& settings);
+
+// em_step
+std::string em_step_refusal(const Context& ctx, const EmStepSettings& settings);
+void em_step(Context& ctx, const ParamSlabs<float>& generator, const ParamSlabs<float>& critic,
+             const ParamSlabs<float>& classifier, const EmStepBuffers& buffers, std::uint64_t seed,
+             Index iterations, const EmStepSettings& settings);
+Index em_step_workspace(const EmStepSettings& settings, Index mixtures);
 
 // penalty
 template <class T>

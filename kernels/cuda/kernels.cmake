@@ -14,6 +14,7 @@ set(GANMM_CUDA_KERNELS
   distance.cu
   draw.cu
   elementwise.cu
+  em_step.cu
   gaussian.cu
   loss.cu
   mlp_step.cu

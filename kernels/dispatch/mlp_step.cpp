@@ -2,6 +2,7 @@
 
 #include "kernels/backend.h"
 #include "kernels/dispatch/dispatch.h"
+#include "kernels/dispatch/mlp_check.h"
 #include "kernels/dispatch/view_check.h"
 
 #include <algorithm>
@@ -10,48 +11,6 @@ namespace ganmm::kernels {
 namespace {
 
 constexpr const char* kOp = "mlp_step";
-
-// What is wrong with a network on every device; empty when nothing is.
-std::string refusal(const char* name, const Mlp& net) {
-  if (net.layers < 1 || net.layers > kMlpMaxLayers) {
-    return message("the ", name, " has ", net.layers, " layers, expected 1 to ", kMlpMaxLayers);
-  }
-  for (int l = 0; l < net.layers; ++l) {
-    const Index widest = std::max(net.in(l), net.width[l]);
-    if (std::min(net.in(l), net.width[l]) < 1 || widest > kMlpMaxWidth) {
-      return message("layer ", l, " of the ", name, " is ", net.in(l), " x ", net.width[l],
-                     ", expected widths of 1 to ", kMlpMaxWidth);
-    }
-  }
-  if (!net.activation[net.layers - 1].identity()) {
-    return message("the last layer of the ", name, " is not linear");
-  }
-  return {};
-}
-
-void check_slabs(const char* op, const char* name, const Mlp& net, const ParamSlabs<float>& slabs,
-                 OptimizerKind optimizer) {
-  const auto tensors = static_cast<std::size_t>(2 * net.layers);
-  require<ShapeError>(slabs.slots != nullptr && slabs.slots->size() == tensors, op, ": expected ",
-                      tensors, " tensors of the ", name, ", a weight and a bias per layer, found ",
-                      slabs.slots == nullptr ? 0 : slabs.slots->size());
-  for (std::size_t t = 0; t < tensors; ++t) {
-    const auto layer = static_cast<int>(t / 2);
-    const Index count = net.width[layer] * (t % 2 == 0 ? net.in(layer) : 1);
-    require<ShapeError>((*slabs.slots)[t].count == count, op, ": expected ", count,
-                        " elements in tensor ", t, " of the ", name, ", found ",
-                        (*slabs.slots)[t].count);
-  }
-  require<ShapeError>(slabs.value != nullptr && slabs.grad != nullptr && slabs.state1 != nullptr &&
-                          slabs.step != nullptr &&
-                          (optimizer == OptimizerKind::rmsprop || slabs.state2 != nullptr),
-                      op, ": expected value, gradient, state and step slabs of the ", name,
-                      ", found a null one; plan the store with optimiser state");
-}
-
-}  // namespace
-
-namespace {
 
 // What both ops ask of their arguments.
 void check_call(const char* op, const Context& ctx, const ParamSlabs<float>& generator,
@@ -66,8 +25,8 @@ void check_call(const char* op, const Context& ctx, const ParamSlabs<float>& gen
       op, ": expected the same groups of generators and critics, found [", generator.first_group,
       ", +", generator.groups, ") and [", critic.first_group, ", +", critic.groups, ")");
   if (generator.groups == 0) return;
-  check_slabs(op, "generator", s.generator, generator, s.generator_optimizer.kind);
-  check_slabs(op, "critic", s.critic, critic, s.critic_optimizer.kind);
+  check_mlp_slabs(op, "generator", s.generator, generator, s.generator_optimizer.kind);
+  check_mlp_slabs(op, "critic", s.critic, critic, s.critic_optimizer.kind);
   check_view(op, "data", data);
   require<ShapeError>(data.groups == 1 && data.features() == s.critic.input, op,
                       ": expected data [N=1][B][", s.critic.input, "], found ", describe(data));
@@ -77,15 +36,6 @@ void check_call(const char* op, const Context& ctx, const ParamSlabs<float>& gen
   require<ShapeError>(checked_multiply(drawn, s.generator.input) <= (Index{1} << 34), op,
                       ": expected at most 2^34 noise values per M-step, found ",
                       drawn * s.generator.input);
-}
-
-NetworkMacs macs_of(const Mlp& net) {
-  NetworkMacs macs;
-  for (int l = 0; l < net.layers; ++l) {
-    macs.all += static_cast<double>(net.in(l)*net.width[l]);
-  }
-  macs.first = static_cast<double>(net.in(0) * net.width[0]);
-  return macs;
 }
 
 // Values and two states, read and written once per call, and the gathered rows.
@@ -100,8 +50,8 @@ OpCost cost_of(Index groups, Index steps, const MlpStepSettings& s) {
 }  // namespace
 
 std::string mlp_step_refusal(const Context& ctx, const MlpStepSettings& s) {
-  std::string reason = refusal("generator", s.generator);
-  if (reason.empty()) reason = refusal("critic", s.critic);
+  std::string reason = mlp_refusal("generator", s.generator);
+  if (reason.empty()) reason = mlp_refusal("critic", s.critic);
   if (!reason.empty()) return reason;
   if (s.critic.output() != 1) {
     return message("the critic has ", s.critic.output(), " outputs, expected 1");

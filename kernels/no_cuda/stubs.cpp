@@ -229,6 +229,12 @@ void mlp_partition_steps(Context&, const ParamSlabs<float>&, const ParamSlabs<fl
                          const MlpStepSettings&) {
   refuse("mlp_partition_steps");
 }
+std::string em_step_refusal(const Context&, const EmStepSettings&) { refuse("em_step_refusal"); }
+void em_step(Context&, const ParamSlabs<float>&, const ParamSlabs<float>&, const ParamSlabs<float>&,
+             const EmStepBuffers&, std::uint64_t, Index, const EmStepSettings&) {
+  refuse("em_step");
+}
+Index em_step_workspace(const EmStepSettings&, Index) { refuse("em_step_workspace"); }
 void advance(Context&, Clock*, Index, Index, Index) { refuse("advance"); }
 void count_assignments(Context&, const AssignmentCounts&, std::int32_t*, Index, const PoolView&,
                        Index, Index) {

@@ -31,7 +31,7 @@ struct LaunchShape {
 inline constexpr int kMaxCluster = 16;
 
 template <class... Parameters>
-int resident_clusters(Context&, const LaunchShape& shape, void (*)(Parameters...)) {
+int resident_clusters(const Context&, const LaunchShape& shape, void (*)(Parameters...)) {
   return shape.cluster <= kMaxCluster && shape.shared_bytes <= kSharedLimit ? 1 : 0;
 }
 
