@@ -18,7 +18,6 @@ EmLaunch<T>::EmLaunch(Context& ctx, const Mixture<T>& mixture, const Settings& s
   }
   no_pretraining_ = no_em_ = describe_mlp_step(ctx, mixture, s, em_.gan);
   if (!no_em_.empty()) return;
-  if (s.pool < data_rows) no_pretraining_ = "the pool walks through the data";
   no_em_ = nn::describe_mlp(mixture.classifier.spec(), em_.classifier);
   em_.classifier_optimizer = s.classifier_optimizer();
   em_.entropy = {s.double_softmax, s.label_smoothing};
@@ -28,6 +27,7 @@ EmLaunch<T>::EmLaunch(Context& ctx, const Mixture<T>& mixture, const Settings& s
   em_.temperature = s.temperature;
   em_.pool = s.pool;
   if (no_em_.empty()) no_em_ = kernels::em_step_refusal(ctx, em_);
+  if (s.pool < data_rows) no_pretraining_ = no_em_;
   ctx.scratch().require_bytes(
       kernels::mlp_partition_steps_workspace(ctx, em_.gan, mixture.groups(), 0));
   if (no_em_.empty()) {
@@ -38,9 +38,27 @@ EmLaunch<T>::EmLaunch(Context& ctx, const Mixture<T>& mixture, const Settings& s
 template <class T>
 void EmLaunch<T>::pretrain(Context& ctx, const Mixture<T>& mixture, GroupView<const float> data,
                            const EStepBuffers& shared, const MStepLosses& losses,
-                           Index iterations) {
+                           const kernels::PinView& pins, Index iterations) {
   kernels::MlpStepSettings step = em_.gan;
   if (!settings_.clip_in_pretraining) step.critic_optimizer.clip = 0;
+  if (settings_.pool < data.batch) {  // on rows of the pool, wherever it is
+    kernels::EmStepSettings em = em_;
+    em.gan = step;
+    em.foreign = 0;
+    kernels::em_step(
+        ctx, mixture.generator_params.all().slabs(), mixture.critic_params.all().slabs(),
+        mixture.classifier_params.all().slabs(),
+        {data,
+         shared.clock.data(),
+         shared.assigned.data(),
+         nullptr,
+         shared.row.data(),
+         pins,
+         shared.loss.data(),
+         {losses.real.data(), losses.fake.data(), losses.penalty.data(), losses.generated.data()}},
+        settings_.seed, iterations, em);
+    return;
+  }
   kernels::mlp_partition_steps(
       ctx, mixture.generator_params.all().slabs(), mixture.critic_params.all().slabs(),
       {data, shared.member.data(), shared.begin.data(), mixture.components, shared.row.data()},

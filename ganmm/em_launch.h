@@ -25,10 +25,11 @@ class EmLaunch {
   const std::string& pretraining_declined_because() const { return no_pretraining_; }
   const std::string& declined_because() const { return no_em_; }
 
-  // Pre-training of all components on the partition of the whole data set in shared.member and
-  // shared.begin.
+  // Pre-training of all components on the partition in shared.assigned; where the pool is the whole
+  // data set, in shared.member and shared.begin.
   void pretrain(Context& ctx, const Mixture<T>& mixture, GroupView<const float> data,
-                const EStepBuffers& shared, const MStepLosses& losses, Index iterations);
+                const EStepBuffers& shared, const MStepLosses& losses, const kernels::PinView& pins,
+                Index iterations);
   // EM iterations of all mixtures, each with `foreign` rows in every critic batch. The classifiers
   // of the first one are trained.
   void run(Context& ctx, const Mixture<T>& mixture, GroupView<const float> data,

@@ -350,7 +350,7 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
     Index count = 1;
     if (launch_->pretraining_declined_because().empty()) {
       count = std::min(kLaunchIterations, settings_.pretrain - done);
-      launch_->pretrain(main(), mixture_, data(), shared_, losses_, count);
+      launch_->pretrain(main(), mixture_, data(), shared_, losses_, pins(), count);
     } else {
       iteration_.run(main(), [this] { pretrain_iteration(); });
     }

@@ -43,8 +43,8 @@ struct EmStepSettings {
 struct EmStepBuffers {
   GroupView<const float> data;       // [1][n][item], n >= P
   Clock* clock = nullptr;            // advanced by the call
-  std::int32_t* label = nullptr;     // [R][P] of the last iteration, as
-  float* posterior = nullptr;        // [R][P][N] and
+  std::int32_t* label = nullptr;     // [R][P] of the last iteration; [R][n], given, in pre-training
+  float* posterior = nullptr;        // [R][P][N] of the last iteration; null: pre-training
   std::int32_t* row = nullptr;       // [R*N][critic_steps * B]
   PinView pins;                      // for as long as the call takes
   float* classifier_loss = nullptr;  // [R] mean cross-entropy of the last classifier step
@@ -54,8 +54,8 @@ struct EmStepBuffers {
 // Why this device does not run such iterations; empty when it does.
 std::string em_step_refusal(const Context& ctx, const EmStepSettings& settings);
 
-// Runs `iterations` >= 1 EM iterations of all mixtures. The slabs hold groups 0 .. R*N - 1 and
-// 0 .. R - 1; values, states and step counts are updated, gradients left in any state.
+// Runs `iterations` >= 1 EM iterations of all mixtures; the slabs hold groups 0 .. R*N - 1 and
+// 0 .. R - 1. Without posteriors it pre-trains: draws on the given labels, and the M-step alone.
 // Workspace: em_step_workspace(ctx, settings, R) bytes of scratch.
 // Throws   ShapeError; UnsupportedError with the text of em_step_refusal.
 void em_step(Context& ctx, const ParamSlabs<float>& generator, const ParamSlabs<float>& critic,

@@ -42,7 +42,7 @@ struct EmStep {
   std::uint32_t foreign;
   Clock* clock;
   std::int32_t* label;
-  float* posterior;
+  float* posterior;  // null: pre-training
   std::int32_t* row;
   PinView pins;
   float* classifier_loss;
@@ -62,14 +62,16 @@ constexpr int kOwnShift = 48;  // counts of own rows above the sums of weights, 
 Index draw_floats(Index pool) { return 2 * device::kWarpSize + 2 * pool + whole_packs(pool); }
 
 // The rows of a component's critic batches, as draw_rows_kernel and sort_tiles_kernel find them.
-template <bool resident>
+template <bool pretraining, bool resident>
 GANMM_DEVICE void draw_from_pool(const EmStep& e, const Gan<resident>& gan, int mixture,
                                  int component, int iteration, Index first_row) {
   Weight* const scratch = reinterpret_cast<Weight*>(gan.shared + e.gan.at.real);
   Weight* const sums = scratch + device::kWarpSize;
   std::int32_t* const own = reinterpret_cast<std::int32_t*>(sums + e.pool);
-  const std::int32_t* const label = e.label + mixture * e.pool;
-  const float* const posterior = e.posterior + mixture * e.pool * e.components + component;
+  const std::int32_t* const label =
+      e.label + (pretraining ? mixture * e.data_rows + first_row : mixture * e.pool);
+  const float* const posterior =
+      pretraining ? nullptr : e.posterior + mixture * e.pool * e.components + component;
   constexpr Weight kOne = Weight{1} << kOwnShift;
   Weight before = 0;
   for (Index start = 0; start < e.pool; start += kRowsPerThread * block_size_x()) {
@@ -81,6 +83,7 @@ GANMM_DEVICE void draw_from_pool(const EmStep& e, const Gan<resident>& gan, int 
       const Index p = first + j;
       sum[j] = p >= e.pool             ? 0
                : label[p] == component ? kOne
+               : pretraining           ? 0
                                        : draw_weight(posterior[p * e.components]);
     }
     GANMM_UNROLL
@@ -111,7 +114,8 @@ GANMM_DEVICE void draw_from_pool(const EmStep& e, const Gan<resident>& gan, int 
   sync_threads();
 }
 
-template <bool resident>
+// pretraining: GANs alone, on given labels; their blocks need not meet, the classifier's idles.
+template <bool resident, bool pretraining>
 GANMM_BLOCK_KERNEL(kMaxThreads)
 em_step_kernel(EmStep e) {
   float* const shared = device::dynamic_shared<float>();
@@ -159,16 +163,16 @@ em_step_kernel(EmStep e) {
     const PoolRows pool{s.data, e.label + mixture * e.pool,
                         e.posterior + mixture * e.pool * e.components, first_row};
     const Index begin = e.pool * rank / blocks, end = e.pool * (rank + 1) / blocks;
-    if (trains) {
+    if (trains && !pretraining) {
       classify_rows_of_block(c, shared, shared + c.rows, e.classifier_chunk, pool, begin, end);
-    } else {
+    } else if (!pretraining) {
       for (int j = thread_index_x(); j < c.parameters; j += block_size_x()) borrowed[j] = 0;
       sync_threads();
       copy.load();
       classify_rows_of_block(c, borrowed, borrowed + c.parameters, e.gan_chunk, pool, begin, end);
     }
-    device::sync_cluster();
-    if (pins > 0) {
+    if (!pretraining) device::sync_cluster();
+    if (!pretraining && pins > 0) {
       for (Index j = Index{rank} * block_size_x() + thread_index_x(); j < pins;
            j += Index{blocks} * block_size_x()) {
         if (e.pins.group[j] / e.components != mixture) continue;
@@ -178,13 +182,13 @@ em_step_kernel(EmStep e) {
     }
 
     if (!trains) {
-      draw_from_pool(e, gan, mixture, rank, i, first_row);
+      draw_from_pool<pretraining>(e, gan, mixture, rank, i, first_row);
       for (int j = 4 * thread_index_x(); j < e.borrowed; j += 4 * block_size_x()) {
         pack_at(borrowed + j) = Pack4{};
       }
       sync_threads();
       gan.generator_step(i, generator_updates + i + 1);
-      for (int k = 0; k < e.classifier_steps; ++k) {
+      for (int k = 0; !pretraining && k < e.classifier_steps; ++k) {
         const std::uint32_t number = (first_step + static_cast<std::uint32_t>(i) + 1) *
                                          static_cast<std::uint32_t>(e.classifier_steps) +
                                      static_cast<std::uint32_t>(k);
@@ -192,9 +196,9 @@ em_step_kernel(EmStep e) {
                          Purpose::classifier_noise, number);
       }
     }
-    device::sync_cluster();
+    if (!pretraining) device::sync_cluster();
 
-    if (trains) {
+    if (trains && !pretraining) {
       const int rows = e.components * s.batch / parts;
       for (int k = 0; k < e.classifier_steps * parts; ++k) {
         const int part = k % parts;
@@ -204,17 +208,17 @@ em_step_kernel(EmStep e) {
                       last ? e.classifier_loss + mixture : nullptr);
       }
       training.weights.save();
-    } else {
+    } else if (!trains) {
       gan.make_fakes(i);
       for (int k = 0; k < s.critic_steps; ++k) {
         gan.critic_step(i, k, critic_updates + i * s.critic_steps + k + 1);
       }
     }
-    device::sync_cluster();
+    if (!pretraining) device::sync_cluster();
   }
 
   if (trains) {
-    if (thread_index_x() == 0) {
+    if (thread_index_x() == 0 && !pretraining) {
       c.net.step[mixture] = classifier_updates + s.steps * e.classifier_steps * parts;
     }
     return;
@@ -304,7 +308,7 @@ std::string em_step_refusal(const Context& ctx, const EmStepSettings& settings) 
     return message("a component with a pool of ", settings.pool, " rows takes ", plan.needed,
                    " bytes of shared memory, the device has ", limit);
   }
-  const auto kernel = plan.resident ? em_step_kernel<true> : em_step_kernel<false>;
+  const auto kernel = plan.resident ? em_step_kernel<true, false> : em_step_kernel<false, false>;
   if (resident_clusters(ctx, plan.shape, kernel) < 1) {
     return message("the device runs no clusters of ", blocks, " thread blocks with ",
                    plan.shape.shared_bytes, " bytes of shared memory each");
@@ -343,8 +347,11 @@ void em_step(Context& ctx, const ParamSlabs<float>& generator, const ParamSlabs<
   Scratch::Frame frame(ctx.scratch());
   e.samples = frame.take<float>(mixtures * settings.components() * settings.classifier_steps *
                                 settings.gan.batch * e.classifier.item_stride);
-  launch(ctx, "em_step", plan.shape, plan.resident ? em_step_kernel<true> : em_step_kernel<false>,
-         e);
+  const bool pretraining = buffers.posterior == nullptr;
+  const auto kernel =
+      plan.resident ? (pretraining ? em_step_kernel<true, true> : em_step_kernel<true, false>)
+                    : (pretraining ? em_step_kernel<false, true> : em_step_kernel<false, false>);
+  launch(ctx, pretraining ? "em_step: pre-training" : "em_step", plan.shape, kernel, e);
 }
 
 }  // namespace ganmm::kernels::cuda

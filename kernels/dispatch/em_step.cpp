@@ -70,8 +70,9 @@ void em_step(Context& ctx, const ParamSlabs<float>& generator, const ParamSlabs<
                       kOp, ": expected data [N=1][B][", s.classifier.input, "] of ", s.pool,
                       " to 2^31 - 1 rows, found ", describe(data));
   require<ShapeError>(buffers.clock != nullptr && buffers.label != nullptr &&
-                          buffers.posterior != nullptr && buffers.row != nullptr &&
-                          buffers.pins.count != nullptr && buffers.classifier_loss != nullptr,
+                          (buffers.posterior != nullptr || s.foreign == 0) &&
+                          buffers.row != nullptr && buffers.pins.count != nullptr &&
+                          buffers.classifier_loss != nullptr,
                       kOp, ": expected buffers for everything but the losses of the GANs");
   const Index drawn = checked_multiply(s.gan.critic_steps, s.gan.batch);
   require<ShapeError>(checked_multiply(drawn, s.gan.generator.input) <= (Index{1} << 34), kOp,

@@ -200,6 +200,7 @@ TEST_SUITE("gpu") {
     const auto data = test::blobs(90, 2, 3);
     Settings s = small(3, 1, Objective::wgan_gp);
     s.pool = 40;
+    s.pretrain = 3;
     (void)check_agreement(s, data);
     s = small(5, 2, Objective::wgan_gp);
     s.check_every = 2;
