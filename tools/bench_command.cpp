@@ -19,7 +19,8 @@ using Json = nlohmann::ordered_json;
 
 struct BenchArguments {
   DeviceArguments device;
-  std::string net = "auto", objective = "wgan-gp", json;
+  StepRequest step;
+  std::string objective = to_string(step.objective), json;
   std::vector<std::string> math;
   std::vector<Index> clusters, restarts = {1};
   double seconds = 1.0;
@@ -110,10 +111,11 @@ int run_bench(const BenchArguments& arguments) {
   }
   Json record{{"what", "step"}, {"environment", environment(device, arguments.device.threads)}};
   Json results = Json::array();
-  std::cout << "one iteration of all pairs (generator step, 5 critic steps, batch 50); floor: its\n"
-               "products at the rate of one large product on this device\n"
-               "net           objective  math   N   R       ms  spread    with E   floor  share  "
-               "GFLOP/s   memory  nodes\n";
+  std::cout
+      << "one iteration of all pairs (generator step, 5 critic steps); floor: its products at\n"
+         "the rate of one large product on this device\n"
+         "net           objective  math   N   R       ms  spread    with E   floor  share  "
+         "GFLOP/s   memory  nodes\n";
   for (const std::string& mode : modes) {
     DeviceArguments with_mode = arguments.device;
     with_mode.math = mode;
@@ -125,9 +127,11 @@ int run_bench(const BenchArguments& arguments) {
         arguments.clusters.empty() ? std::vector<Index>{0} : arguments.clusters;
     for (const Index clusters : counts) {
       for (const Index restarts : arguments.restarts) {
-        for (const StepCase& step :
-             published_steps(arguments.net, device.kind, parse_objective(arguments.objective),
-                             clusters, restarts)) {
+        StepRequest request = arguments.step;
+        request.objective = parse_objective(arguments.objective);
+        request.clusters = clusters;
+        request.restarts = restarts;
+        for (const StepCase& step : published_steps(request, device.kind)) {
           const StepResult result =
               measure_step(step, with_mode, arguments.seconds, ceilings, arguments.ops);
           const double rate = result.flops / (result.milliseconds / 1e3);
@@ -136,6 +140,9 @@ int run_bench(const BenchArguments& arguments) {
                    {"math", mode},
                    {"clusters", step.settings.clusters},
                    {"restarts", restarts},
+                   {"batch", step.settings.batch},
+                   {"width", step.settings.net == NetKind::conv ? step.settings.width
+                                                                : step.settings.hidden},
                    {"ms", result.milliseconds},
                    {"spread", result.spread},
                    {"ms_with_e_step", result.em_milliseconds},
@@ -187,7 +194,7 @@ Command add_bench(CLI::App& program) {
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}).description(""));
   std::vector<std::string> nets{"auto", "mlp", "conv", "all"};
   nets.insert(nets.end(), std::begin(kStepNames), std::end(kStepNames));
-  app->add_option("--net", arguments->net,
+  app->add_option("--net", arguments->step.net,
                   "mlp, conv, all, one of the names in the table, such as 'conv 16', or auto: all, "
                   "on a CPU without the minutes of 'conv 64'")
       ->check(CLI::IsMember(nets).description(""))
@@ -198,6 +205,11 @@ Command add_bench(CLI::App& program) {
   app->add_option("--clusters", arguments->clusters,
                   "networks per mixture, several allowed; default: the published number");
   app->add_option("--restarts", arguments->restarts, "mixtures side by side, several allowed");
+  app->add_option("--batch", arguments->step.batch, "rows per critic batch; 0: 50")
+      ->capture_default_str();
+  app->add_option("--width", arguments->step.width,
+                  "hidden units or channels of the first convolution; 0: as published")
+      ->capture_default_str();
   app->add_option("--seconds", arguments->seconds, "per measurement, at least")
       ->capture_default_str();
   app->add_flag("--ops", arguments->ops, "also a table of ops for every case");

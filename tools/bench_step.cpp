@@ -235,8 +235,7 @@ StepResult measure_step(const StepCase& step, const DeviceArguments& device, dou
   return result;
 }
 
-std::vector<StepCase> published_steps(const std::string& net, DeviceKind kind, Objective objective,
-                                      Index clusters, Index restarts) {
+std::vector<StepCase> published_steps(const StepRequest& request, DeviceKind kind) {
   struct Published {
     NetKind kind;
     Index width, noise;
@@ -254,16 +253,19 @@ std::vector<StepCase> published_steps(const std::string& net, DeviceKind kind, O
     const Published& p = published[i];
     const std::string name = kStepNames[i];
     const bool long_run = kind == DeviceKind::cpu && name == "conv 64";
-    const bool wanted = net == name || net == "all" || (net == "auto" && !long_run) ||
-                        net == (p.kind == NetKind::conv ? "conv" : "mlp");
+    const bool wanted = request.net == name || request.net == "all" ||
+                        (request.net == "auto" && !long_run) ||
+                        request.net == (p.kind == NetKind::conv ? "conv" : "mlp");
     if (!wanted) continue;
     StepCase step{name, {}, p.item};
     step.settings.net = p.kind;
-    step.settings.objective = objective;
-    step.settings.clusters = clusters == 0 ? p.clusters : clusters;
-    step.settings.restarts = restarts;
+    step.settings.objective = request.objective;
+    step.settings.clusters = request.clusters == 0 ? p.clusters : request.clusters;
+    step.settings.restarts = request.restarts;
     step.settings.noise = p.noise;
-    (p.kind == NetKind::conv ? step.settings.width : step.settings.hidden) = p.width;
+    if (request.batch > 0) step.settings.batch = request.batch;
+    (p.kind == NetKind::conv ? step.settings.width : step.settings.hidden) =
+        request.width == 0 ? p.width : request.width;
     steps.push_back(step);
   }
   return steps;

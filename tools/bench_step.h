@@ -43,9 +43,14 @@ StepResult measure_step(const StepCase& step, const DeviceArguments& device, dou
 
 inline constexpr const char* kStepNames[] = {"mlp 64-64-6", "mlp 64-64-19", "mlp 64-32-10",
                                              "conv 16", "conv 64"};
-// Published shapes. net: one of kStepNames, "mlp", "conv", "all", or "auto": all that take less
-// than a minute on this kind of device. clusters 0: the published number.
-std::vector<StepCase> published_steps(const std::string& net, DeviceKind kind, Objective objective,
-                                      Index clusters, Index restarts);
+// What is asked of the published shapes. 0: as published.
+struct StepRequest {
+  std::string net = "auto";  // one of kStepNames, "mlp", "conv", "all", or "auto": all that take
+                             // less than a minute on this kind of device
+  Objective objective = Objective::wgan_gp;
+  Index clusters = 0, restarts = 1, batch = 0;
+  Index width = 0;  // hidden units, channels of the first convolution
+};
+std::vector<StepCase> published_steps(const StepRequest& request, DeviceKind kind);
 
 }  // namespace ganmm::tools
