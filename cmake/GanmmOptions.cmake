@@ -86,7 +86,11 @@ endif()
 list(JOIN CMAKE_CUDA_ARCHITECTURES " " architectures)
 ganmm_decide(CUDA "toolkit ${CUDAToolkit_VERSION}, architectures ${architectures}"
   "${missing}" "Install the CUDA Toolkit 12.4 or newer and put nvcc on the PATH (or set CUDACXX)"
-  CUDA::cublas CUDA::cublasLt CUDA::cudart_static)
+  CUDA::cudart_static ${CMAKE_DL_LIBS})
+if(GANMM_HAVE_CUDA)
+  # cuBLAS's headers are needed to build; contexts load the library itself.
+  list(APPEND CMAKE_BUILD_RPATH ${CUDAToolkit_LIBRARY_DIR})
+endif()
 
 ganmm_feature(CUDNN "cuDNN convolutions of the CUDA backend")
 set(missing "")
@@ -101,7 +105,7 @@ endif()
 # Its headers are needed to build; programs load the library itself when they want it.
 ganmm_decide(CUDNN "headers of cuDNN ${cuDNN_VERSION} in ${cuDNN_INCLUDE_DIR}" "${missing}"
   "Install cuDNN 9 for the CUDA Toolkit in use, or set cuDNN_ROOT to its folder"
-  $<BUILD_INTERFACE:cuDNN::headers> ${CMAKE_DL_LIBS})
+  $<BUILD_INTERFACE:cuDNN::headers>)
 if(GANMM_HAVE_CUDNN AND cuDNN_LIBRARY)
   get_filename_component(cuDNN_folder ${cuDNN_LIBRARY} DIRECTORY)
   list(APPEND CMAKE_BUILD_RPATH ${cuDNN_folder})  # where the programs built here find it

@@ -58,6 +58,7 @@ Json info_json(const CudaStatus& cuda) {
             {"runtime", cuda.runtime_version},
             {"driver", cuda.driver_version},
             {"cublas", cuda.cublas_version},
+            {"cublas_reason", cuda.cublas_reason},
             {"cudnn", cuda.cudnn_version},
             {"cudnn_reason", cuda.cudnn_reason},
             {"architectures", cuda.architectures}}}};
@@ -67,9 +68,12 @@ void print_cuda(const CudaStatus& cuda) {
   if (cuda.built) {
     std::cout << "CUDA      runtime " << cuda.runtime_version << ", driver "
               << (cuda.driver_version.empty() ? "none" : cuda.driver_version) << ", cuBLAS "
-              << cuda.cublas_version << ", cuDNN "
+              << (cuda.cublas_version.empty() ? "none" : cuda.cublas_version) << ", cuDNN "
               << (cuda.cudnn_version.empty() ? "none" : cuda.cudnn_version) << ", architectures "
               << cuda.architectures << '\n';
+    if (cuda.cublas_version.empty()) {
+      std::cout << "          no cuBLAS: " << cuda.cublas_reason << '\n';
+    }
     if (cuda.cudnn_version.empty()) {
       std::cout << "          no cuDNN: " << cuda.cudnn_reason << '\n';
     }

@@ -37,10 +37,11 @@ struct CudaStatus {
   std::string reason;
   std::string runtime_version;  // "13.0"; empty when not built
   std::string driver_version;   // empty when there is no driver
-  std::string cublas_version;
-  std::string cudnn_version;  // empty when there is no cuDNN
-  std::string cudnn_reason;   // why there is none: not built in, or not found at run time
-  std::string architectures;  // those with code in this binary
+  std::string cublas_version;   // empty when it cannot be loaded
+  std::string cublas_reason;    // why
+  std::string cudnn_version;    // empty when there is no cuDNN
+  std::string cudnn_reason;     // why there is none: not built in, or not found at run time
+  std::string architectures;    // those with code in this binary
 };
 
 CudaStatus cuda_status();

@@ -1,6 +1,7 @@
 #include "kernels/cuda/check.h"
 
 #include "kernels/core/error.h"
+#include "kernels/cuda/cublas_library.h"
 #include "kernels/cuda/status.h"
 
 namespace ganmm::kernels::cuda {
@@ -77,8 +78,9 @@ void throw_cublas_error(cublasStatus_t status, const char* call, const char* fil
   static_cast<void>(cudaGetLastError());
   const std::string attempt = message(call, " (", place(file, line), ")");
   if (status == CUBLAS_STATUS_ALLOC_FAILED) throw_out_of_memory(0, attempt);
-  const std::string failure = message(attempt, " failed: ", cublasGetStatusName(status), ", ",
-                                      cublasGetStatusString(status));
+  const std::string failure =
+      message(attempt, " failed: ", find_cublas().cublasGetStatusName(status), ", ",
+              find_cublas().cublasGetStatusString(status));
   if (status == CUBLAS_STATUS_ARCH_MISMATCH) {
     throw CublasError(message(failure, "; the device is ", current_architecture(),
                               ", which this cuBLAS does not serve; build with a CUDA Toolkit that "

@@ -2,6 +2,7 @@
 
 #include "kernels/core/error.h"
 #include "kernels/cuda/check.h"
+#include "kernels/cuda/cublas_library.h"
 
 namespace ganmm::kernels::cuda {
 
@@ -30,7 +31,7 @@ void DestroyStream::operator()(cudaStream_t stream) const noexcept {
   GANMM_CHECK_CUDA_NOEXCEPT(cudaStreamDestroy(stream));
 }
 void DestroyCublas::operator()(cublasHandle_t handle) const noexcept {
-  GANMM_CHECK_CUBLAS_NOEXCEPT(cublasDestroy(handle));
+  GANMM_CHECK_CUBLAS_NOEXCEPT(find_cublas().cublasDestroy_v2(handle));
 }
 void FreeMemory::operator()(void* memory) const noexcept {
   GANMM_CHECK_CUDA_NOEXCEPT(cudaFree(memory));
@@ -46,17 +47,19 @@ CudaState::CudaState(int device, MathMode math) : device_(device) {
   GANMM_CHECK_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   stream_.reset(stream);
 
+  const CublasLibrary& library = kernels::cuda::cublas();
   cublasHandle_t cublas = nullptr;
-  GANMM_CHECK_CUBLAS(cublasCreate(&cublas));
+  GANMM_CHECK_CUBLAS(library.cublasCreate_v2(&cublas));
   cublas_.reset(cublas);
   // Setting the stream resets the workspace, hence this order. With a workspace of its own and one
   // stream cuBLAS promises the same bits for the same call, and it allocates nothing in a capture.
-  GANMM_CHECK_CUBLAS(cublasSetStream(cublas, stream));
+  GANMM_CHECK_CUBLAS(library.cublasSetStream_v2(cublas, stream));
   workspace_.reset(allocate({DeviceKind::cuda, device_}, kCublasWorkspaceBytes));
-  GANMM_CHECK_CUBLAS(cublasSetWorkspace(cublas, workspace_.get(), kCublasWorkspaceBytes));
+  GANMM_CHECK_CUBLAS(
+      library.cublasSetWorkspace_v2(cublas, workspace_.get(), kCublasWorkspaceBytes));
   // The default mode keeps at least the mantissa that was asked for: fp32 stays fp32.
-  GANMM_CHECK_CUBLAS(cublasSetMathMode(cublas, math == MathMode::tf32 ? CUBLAS_TF32_TENSOR_OP_MATH
-                                                                      : CUBLAS_DEFAULT_MATH));
+  GANMM_CHECK_CUBLAS(library.cublasSetMathMode(
+      cublas, math == MathMode::tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH));
 }
 
 CudaState::~CudaState() {

@@ -3,11 +3,9 @@
 #include "kernels/core/error.h"
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/cudnn_version.h"
-
-#include <dlfcn.h>
+#include "kernels/cuda/dynamic_library.h"
 
 #include <array>
-#include <type_traits>
 
 namespace ganmm::kernels::cuda {
 
@@ -16,31 +14,15 @@ namespace {
 constexpr const char* kAdvice = "; install cuDNN 9 for this CUDA Toolkit, or put the folder that "
                                 "has it on LD_LIBRARY_PATH";
 
-std::string last_link_error() {
-  const char* text = dlerror();
-  return text == nullptr ? "the dynamic linker gives no reason" : text;
-}
-
 }  // namespace
 
 CudnnLibrary load_cudnn(const char* name) {
+  DynamicLibrary file(name, kAdvice);
   CudnnLibrary library;
-  void* handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) {
-    library.missing = message(name, " cannot be loaded: ", last_link_error(), kAdvice);
-    return library;
-  }
-  const auto find = [&](auto& function, const char* symbol) {
-    using Function = std::remove_reference_t<decltype(function)>;
-    void* address = dlsym(handle, symbol);
-    if (address == nullptr && library.missing.empty()) {
-      library.missing = message(name, " lacks a function of cuDNN 9: ", last_link_error(), kAdvice);
-    }
-    function = reinterpret_cast<Function>(address);
-  };
-#define GANMM_FIND(function) find(library.function, #function);
+#define GANMM_FIND(function) file.find(library.function, #function);
   GANMM_FOR_EACH_CUDNN_FUNCTION(GANMM_FIND)
 #undef GANMM_FIND
+  library.missing = file.missing();
   return library;
 }
 

@@ -1,10 +1,9 @@
 // cuDNN, loaded when it is first asked for: a program built with cuDNN starts and computes without
-// it. The build needs its headers alone.
+// it.
 //
-// The dynamic linker finds the library by name, by its usual rules (LD_LIBRARY_PATH, the run path
-// of the program, the system's cache). cuDNN then finds its other parts beside it. What is loaded
-// is libcudnn_graph, the part with the graph interface, and not libcudnn, which only passes calls
-// on and ends the process where that part is missing.
+// cuDNN finds its other parts beside the one that is loaded here (kernels/cuda/dynamic_library.h):
+// that is libcudnn_graph, the part with the graph interface, and not libcudnn, which only passes
+// calls on and ends the process where that part is missing.
 #pragma once
 
 #include <cudnn_graph.h>

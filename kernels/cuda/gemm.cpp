@@ -11,6 +11,7 @@
 #include "kernels/cuda/bias_activation.h"
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/context_cuda.h"
+#include "kernels/cuda/cublas_library.h"
 
 #include <type_traits>
 
@@ -56,7 +57,7 @@ void gemm(Context& ctx, MatrixView<C> c, MatrixView<const T> a, Transpose transp
     const float alpha = 1.0f;
     const float beta = write == Write::accumulate ? 1.0f : 0.0f;
     const bool rounds = std::is_same_v<T, float> && ctx.math() == MathMode::tf32;
-    GANMM_CHECK_CUBLAS(cublasGemmStridedBatchedEx_64(
+    GANMM_CHECK_CUBLAS(cublas().cublasGemmStridedBatchedEx_64(
         state.cublas(), operation(transpose_b), operation(transpose_a), c.cols, c.rows, inner,
         &alpha, b.data, kCudaType<T>, leading_dimension(b), b.group_stride, a.data, kCudaType<T>,
         leading_dimension(a), a.group_stride, &beta, c.data, kCudaType<C>, leading_dimension(c),

@@ -2,9 +2,8 @@
 
 #include "kernels/core/backend.h"
 #include "kernels/core/error.h"
+#include "kernels/cuda/cublas_library.h"
 #include "kernels/cuda/cudnn_version.h"
-
-#include <cublas_v2.h>
 
 namespace ganmm::kernels::cuda {
 
@@ -30,9 +29,11 @@ std::string cublas_version() {
   int major = 0;
   int minor = 0;
   int patch = 0;
-  if (cublasGetProperty(MAJOR_VERSION, &major) != CUBLAS_STATUS_SUCCESS ||
-      cublasGetProperty(MINOR_VERSION, &minor) != CUBLAS_STATUS_SUCCESS ||
-      cublasGetProperty(PATCH_LEVEL, &patch) != CUBLAS_STATUS_SUCCESS) {
+  const CublasLibrary& library = find_cublas();
+  if (!library.missing.empty()) return {};
+  if (library.cublasGetProperty(MAJOR_VERSION, &major) != CUBLAS_STATUS_SUCCESS ||
+      library.cublasGetProperty(MINOR_VERSION, &minor) != CUBLAS_STATUS_SUCCESS ||
+      library.cublasGetProperty(PATCH_LEVEL, &patch) != CUBLAS_STATUS_SUCCESS) {
     return "unknown";
   }
   return message(major, ".", minor, ".", patch);
@@ -80,6 +81,7 @@ CudaStatus status() {
     result.driver_version = version_text(driver);
   }
   result.cublas_version = cublas_version();
+  result.cublas_reason = find_cublas().missing;
   result.cudnn_version = cudnn_version();
   result.cudnn_reason = cudnn_missing_reason();
   result.architectures = built_architectures();
