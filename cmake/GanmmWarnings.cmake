@@ -14,7 +14,7 @@ function(ganmm_warnings target)
   list(JOIN host "," forwarded)
   target_compile_options(${target} PRIVATE
     "$<$<COMPILE_LANGUAGE:CXX>:${host};-Wpedantic;-Wold-style-cast>"
-    "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${forwarded};-Werror=cross-execution-space-call>")
+    "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${forwarded};-Werror=cross-execution-space-call;-Xptxas=--warn-on-spills>")
   if(GANMM_WERROR)
     target_compile_options(${target} PRIVATE
       "$<$<COMPILE_LANGUAGE:CXX>:-Werror>"
