@@ -136,7 +136,7 @@ TEST_SUITE("gpu") {
   TEST_CASE("trainer: dense nets train on CUDA as on the CPU") {
     const auto data = test::blobs(90, 3, 3);
     for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip}) {
-      for (const Index clusters : {1, 2, 7, 10}) {
+      for (const Index clusters : {1, 7, 10}) {
         CAPTURE(clusters);
         check_agreement(small(clusters, clusters == 7 ? 2 : 1, objective), data, MathMode::fp32,
                         0.02);
@@ -172,7 +172,7 @@ TEST_SUITE("gpu") {
   TEST_CASE("trainer: the same seed gives the same bits on CUDA, in every math mode") {
     const auto data = test::blobs(60, 2, 3);
     for (const auto math : {MathMode::fp32, MathMode::tf32, MathMode::bf16}) {
-      const Settings s = small(3, 2, Objective::wgan_gp);
+      const Settings s = small(2, 2, Objective::wgan_gp);
       const Run a = train(s, data, kCuda, math), b = train(s, data, kCuda, math);
       CHECK(a.assignments == b.assignments);
       for (const auto& [name, tensor] : a.model.tensors) {
