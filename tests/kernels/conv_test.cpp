@@ -153,7 +153,7 @@ GANMM_DEVICE_CASE("conv: backward-weights overwrites or accumulates exactly for 
         Param<T> d_filter(ctx, size.groups, g.filter(), Layout::group_gaps);
         const Values expected =
             reference::conv_backward_weights(g, size.groups, size.batch, data.x, data.d_y).value;
-        if (&size == std::begin(kSizes)) {
+        if (&size == &kSizes.front()) {
           conv_backward_weights<T>(ctx, d_filter.view(), x.input(), d_y.input(), g,
                                    Write::overwrite);
           check_equal(d_filter.get(), expected);
