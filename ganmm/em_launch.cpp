@@ -3,6 +3,28 @@
 #include "nn/mlp.h"
 
 namespace ganmm {
+namespace {
+
+kernels::MlpStepLosses of(const MStepLosses& losses) {
+  return {losses.real.data(), losses.fake.data(), losses.penalty.data(), losses.generated.data()};
+}
+
+// Those of EM iterations.
+kernels::EmStepBuffers buffers_of(GroupView<const float> data, const EStepBuffers& shared,
+                                  const MStepLosses& losses, const kernels::PinView& pins) {
+  return {
+      data, shared.clock.data(), shared.label.data(), shared.posterior.data(), shared.row.data(),
+      pins, shared.loss.data(),  of(losses)};
+}
+
+template <class T>
+void launch(Context& ctx, const Mixture<T>& mixture, const kernels::EmStepBuffers& buffers,
+            std::uint64_t seed, Index iterations, const kernels::EmStepSettings& settings) {
+  kernels::em_step(ctx, mixture.generator_params.all().slabs(), mixture.critic_params.all().slabs(),
+                   mixture.classifier_params.all().slabs(), buffers, seed, iterations, settings);
+}
+
+}  // namespace
 
 template <class T>
 EmLaunch<T>::EmLaunch(Context& ctx, const Mixture<T>& mixture, const Settings& s, Index data_rows,
@@ -39,31 +61,21 @@ template <class T>
 void EmLaunch<T>::pretrain(Context& ctx, const Mixture<T>& mixture, GroupView<const float> data,
                            const EStepBuffers& shared, const MStepLosses& losses,
                            const kernels::PinView& pins, Index iterations) {
-  kernels::MlpStepSettings step = em_.gan;
-  if (!settings_.clip_in_pretraining) step.critic_optimizer.clip = 0;
+  kernels::EmStepSettings em = em_;
+  if (!settings_.clip_in_pretraining) em.gan.critic_optimizer.clip = 0;
   if (settings_.pool < data.batch) {  // on rows of the pool, wherever it is
-    kernels::EmStepSettings em = em_;
-    em.gan = step;
     em.foreign = 0;
-    kernels::em_step(
-        ctx, mixture.generator_params.all().slabs(), mixture.critic_params.all().slabs(),
-        mixture.classifier_params.all().slabs(),
-        {data,
-         shared.clock.data(),
-         shared.assigned.data(),
-         nullptr,
-         shared.row.data(),
-         pins,
-         shared.loss.data(),
-         {losses.real.data(), losses.fake.data(), losses.penalty.data(), losses.generated.data()}},
-        settings_.seed, iterations, em);
+    auto buffers = buffers_of(data, shared, losses, pins);
+    buffers.label = shared.assigned.data();
+    buffers.posterior = nullptr;
+    launch(ctx, mixture, buffers, settings_.seed, iterations, em);
     return;
   }
   kernels::mlp_partition_steps(
       ctx, mixture.generator_params.all().slabs(), mixture.critic_params.all().slabs(),
       {data, shared.member.data(), shared.begin.data(), mixture.components, shared.row.data()},
-      {losses.real.data(), losses.fake.data(), losses.penalty.data(), losses.generated.data()},
-      {settings_.seed, Purpose::noise, 0, 0, &shared.clock.data()->step, 1}, iterations, step);
+      of(losses), {settings_.seed, Purpose::noise, 0, 0, &shared.clock.data()->step, 1}, iterations,
+      em.gan);
   kernels::advance(ctx, shared.clock.data(), settings_.pool, data.batch, iterations);
 }
 
@@ -72,18 +84,7 @@ void EmLaunch<T>::run(Context& ctx, const Mixture<T>& mixture, GroupView<const f
                       const EStepBuffers& shared, const MStepLosses& losses,
                       const kernels::PinView& pins, Index foreign, Index iterations) {
   em_.foreign = foreign;
-  kernels::em_step(
-      ctx, mixture.generator_params.all().slabs(), mixture.critic_params.all().slabs(),
-      mixture.classifier_params.all().slabs(),
-      {data,
-       shared.clock.data(),
-       shared.label.data(),
-       shared.posterior.data(),
-       shared.row.data(),
-       pins,
-       shared.loss.data(),
-       {losses.real.data(), losses.fake.data(), losses.penalty.data(), losses.generated.data()}},
-      settings_.seed, iterations, em_);
+  launch(ctx, mixture, buffers_of(data, shared, losses, pins), settings_.seed, iterations, em_);
 }
 
 template class EmLaunch<float>;
