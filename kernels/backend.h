@@ -20,6 +20,7 @@
 #include "kernels/penalty.h"
 #include "kernels/random.h"
 #include "kernels/reduce.h"
+#include "kernels/scores.h"
 #include "kernels/select.h"
 
 namespace ganmm::kernels::cpu {
@@ -138,6 +139,14 @@ template <class T>
 void row_sums(Context& ctx, GroupView<T> out, GroupView<const T> x);
 template <class T>
 void row_squared_norms(Context& ctx, GroupView<T> out, GroupView<const T> x);
+
+// scores
+template <class T>
+void score_statistics(Context& ctx, ParamView<T> centre, ParamView<T> scale,
+                      GroupView<const T> score);
+template <class T>
+void join_scores(Context& ctx, GroupView<T> logits, GroupView<const T> score,
+                 ParamView<const T> centre, ParamView<const T> scale);
 
 // select
 template <class T>
@@ -320,6 +329,14 @@ template <class T>
 void row_sums(Context& ctx, GroupView<Master<T>> out, GroupView<const T> x);
 template <class T>
 void row_squared_norms(Context& ctx, GroupView<Master<T>> out, GroupView<const T> x);
+
+// scores
+template <class T>
+void score_statistics(Context& ctx, ParamView<Master<T>> centre, ParamView<Master<T>> scale,
+                      GroupView<const T> score);
+template <class T>
+void join_scores(Context& ctx, GroupView<Master<T>> logits, GroupView<const T> score,
+                 ParamView<const Master<T>> centre, ParamView<const Master<T>> scale);
 
 // select
 template <class T>

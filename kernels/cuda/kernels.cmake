@@ -24,5 +24,6 @@ set(GANMM_CUDA_KERNELS
   penalty.cu
   random.cu
   reduce.cu
+  scores.cu
   select.cu
   transposed_copy.cu)

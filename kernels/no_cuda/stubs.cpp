@@ -191,6 +191,15 @@ void row_squared_norms(Context&, GroupView<Master<T>>, GroupView<const T>) {
   refuse("row_squared_norms");
 }
 template <class T>
+void score_statistics(Context&, ParamView<Master<T>>, ParamView<Master<T>>, GroupView<const T>) {
+  refuse("score_statistics");
+}
+template <class T>
+void join_scores(Context&, GroupView<Master<T>>, GroupView<const T>, ParamView<const Master<T>>,
+                 ParamView<const Master<T>>) {
+  refuse("join_scores");
+}
+template <class T>
 void classify_rows(Context&, GroupView<T>, std::int32_t*, Index, GroupView<const T>, double) {
   refuse("classify_rows");
 }
@@ -320,6 +329,10 @@ void centre_sums(Context&, double*, double*, Index, const std::int32_t*, Index,
   template void group_mean<T>(Context&, ParamView<Master<T>>, GroupView<const T>);                 \
   template void row_sums<T>(Context&, GroupView<Master<T>>, GroupView<const T>);                   \
   template void row_squared_norms<T>(Context&, GroupView<Master<T>>, GroupView<const T>);          \
+  template void score_statistics<T>(Context&, ParamView<Master<T>>, ParamView<Master<T>>,          \
+                                    GroupView<const T>);                                           \
+  template void join_scores<T>(Context&, GroupView<Master<T>>, GroupView<const T>,                 \
+                               ParamView<const Master<T>>, ParamView<const Master<T>>);            \
   template void gather_rows<T>(Context&, GroupView<T>, GroupView<const Master<T>>,                 \
                                const std::int32_t*, Index);
 GANMM_INSTANTIATE(float)

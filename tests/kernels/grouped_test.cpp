@@ -9,6 +9,7 @@
 #include "kernels/penalty.h"
 #include "kernels/random.h"
 #include "kernels/reduce.h"
+#include "kernels/scores.h"
 #include "kernels/select.h"
 #include "tests/support/devices.h"
 #include "tests/support/guard_buffer.h"
@@ -314,6 +315,20 @@ GANMM_DEVICE_CASE("grouped: reductions of N equal N of 1") {
         row_squared_norms<T>(ctx, rows.view().slice(first, count), x.input().slice(first, count));
       },
       [&] { return rows.bits(); });
+}
+
+GANMM_DEVICE_CASE("grouped: statistics and logits of N critics equal those of 1") {
+  const Rows<T> score(ctx, 33, {1}, 4);
+  Param<T> centre(ctx, kGroups, {1}), scale(ctx, kGroups, {1});
+  Batch<T> logits(ctx, kGroups, 33, {1});
+  check_portions(
+      [&](Index first, Index count) {
+        score_statistics<T>(ctx, centre.view().slice(first, count),
+                            scale.view().slice(first, count), score.input().slice(first, count));
+        join_scores<T>(ctx, logits.view().slice(first, count), score.input().slice(first, count),
+                       centre.input().slice(first, count), scale.input().slice(first, count));
+      },
+      [&] { return logits.bits(); });
 }
 
 GANMM_DEVICE_CASE("grouped: fills of N equal N fills of 1") {
