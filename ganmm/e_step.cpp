@@ -2,6 +2,7 @@
 
 #include "kernels/elementwise.h"
 #include "kernels/random.h"
+#include "kernels/scores.h"
 
 #include <algorithm>
 
@@ -13,10 +14,13 @@ EStepBuffers::EStepBuffers(Arena& arena, const Mixture<T>& mixture, const Settin
   const Index mixtures = mixture.mixtures, components = mixture.components;
   const Index groups = mixture.groups();
   clock = arena.request<kernels::Clock>("clock", 1);
-  fakes = arena.request<float>(
-      "classifier samples", checked_multiply(groups * s.batch, mixture.generator.output().count()));
-  fake_label = arena.request<std::int32_t>("classifier targets", components * s.batch);
-  loss = arena.request<float>("classifier loss", mixtures);
+  if (!mixture.critics_assign()) {
+    fakes = arena.request<float>(
+        "classifier samples",
+        checked_multiply(groups * s.batch, mixture.generator.output().count()));
+    fake_label = arena.request<std::int32_t>("classifier targets", components * s.batch);
+    loss = arena.request<float>("classifier loss", mixtures);
+  }
   label = arena.request<std::int32_t>("pool labels", checked_multiply(mixtures, s.pool));
   posterior =
       arena.request<float>("pool posteriors", checked_multiply(mixtures * components, s.pool));
@@ -30,45 +34,47 @@ EStepBuffers::EStepBuffers(Arena& arena, const Mixture<T>& mixture, const Settin
   confidence = arena.request<double>("check counts", mixtures);
 }
 
-Index classify_chunk(const nn::Sequential<float>& classifier) {
-  Index features = 0;
-  for (const auto& layer : classifier.layers()) features += layer->output().count();
-  return std::clamp<Index>((Index{4} << 20) / features, 32, 2048);
-}
-
 template <class T>
 EStep<T>::EStep(Arena& arena, Context& ctx, const Mixture<T>& mixture, const Settings& s,
                 Index groups, Index mixtures, Index data_rows)
     : settings_(s), groups_(groups), mixtures_(mixtures),
       trained_(mixture.classifier_params.layout().slots()),
-      generator_(arena, "classifier sample pass", mixture.generator, groups, s.batch,
+      generator_(arena, "E-step samples", mixture.generator,
+                 mixture.critics_assign() && !s.calibrates_scores() ? 0 : groups, s.batch,
                  nn::TapeUse::forward),
-      train_(arena, "classifier step", mixture.classifier, mixtures, mixture.components * s.batch,
-             nn::TapeUse::backward, 0, true),
-      classify_(arena, "classification", mixture.classifier, mixtures,
-                classify_chunk(mixture.classifier), nn::TapeUse::forward, 0, true) {
+      critic_(arena, "E-step scores", mixture.critic, s.calibrates_scores() ? groups : 0, s.batch,
+              nn::TapeUse::forward, 0, true),
+      train_(arena, "classifier step", mixture.classifier, mixture.critics_assign() ? 0 : mixtures,
+             mixture.components * s.batch, nn::TapeUse::backward, 0, true),
+      logits_(arena, ctx, mixture, mixtures) {
   // The published mlp classifier misses its read-out in the list of trained variables.
   if (s.freeze_readout && s.net != NetKind::conv) trained_.resize(trained_.size() - 2);
   if (s.pool < data_rows) {
-    window_ = arena.request<float>("pool window", chunk() * mixture.classifier.input().count());
+    window_ = arena.request<float>("pool window", chunk() * mixture.critic.input().count());
   }
-  ctx.scratch().require_bytes(std::max(
-      {nn::workspace(mixture.generator, ctx, groups, s.batch),
-       nn::workspace(mixture.classifier, ctx, mixtures, mixture.components * s.batch),
-       nn::workspace(mixture.classifier, ctx, mixtures, classify_chunk(mixture.classifier))}));
+  ctx.scratch().require_bytes(
+      std::max({nn::workspace(mixture.generator, ctx, generator_.groups(), s.batch),
+                nn::workspace(mixture.critic, ctx, critic_.groups(), s.batch),
+                nn::workspace(mixture.classifier, ctx, train_.groups(), train_.batch())}));
+}
+
+template <class T>
+void EStep<T>::generate(Context& ctx, const Mixture<T>& mixture, Index first,
+                        const RandomKey& key) {
+  kernels::fill_normal<T>(ctx, generator_.input(), 0.0, 1.0, key);
+  mixture.generator.forward(ctx, mixture.generator_params.range(first, groups_), generator_,
+                            settings_.batch);
 }
 
 template <class T>
 void EStep<T>::make_fakes(Context& ctx, const Mixture<T>& mixture, const EStepBuffers& shared,
                           Index first, const kernels::Clock* clock, Index step) {
-  const Index batch = settings_.batch;
-  kernels::fill_normal<T>(ctx, generator_.input(), 0.0, 1.0,
-                          {settings_.seed, Purpose::classifier_noise,
-                           static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(first),
-                           &clock->step, static_cast<std::uint32_t>(settings_.classifier_steps)});
-  mixture.generator.forward(ctx, mixture.generator_params.range(first, groups_), generator_, batch);
-  const Shape item = mixture.generator.output();
-  const GroupView<float> fakes(shared.fakes.data(), mixture.groups(), batch, item);
+  generate(ctx, mixture, first,
+           {settings_.seed, Purpose::classifier_noise, static_cast<std::uint32_t>(step),
+            static_cast<std::uint32_t>(first), &clock->step,
+            static_cast<std::uint32_t>(settings_.classifier_steps)});
+  const GroupView<float> fakes(shared.fakes.data(), mixture.groups(), settings_.batch,
+                               mixture.generator.output());
   kernels::copy<float, T>(ctx, fakes.slice(first, groups_), generator_.output());
 }
 
@@ -100,6 +106,21 @@ void EStep<T>::train_classifier(Context& ctx, const Mixture<T>& mixture, const E
 }
 
 template <class T>
+void EStep<T>::calibrate(Context& ctx, const Mixture<T>& mixture, Index first,
+                         const kernels::Clock* clock) {
+  generate(ctx, mixture, first,
+           {settings_.seed, Purpose::classifier_noise, 0, static_cast<std::uint32_t>(first),
+            &clock->step, 1});
+  critic_.bind_input(generator_.output());
+  mixture.critic.forward(ctx, mixture.critic_params.range(first, groups_), critic_,
+                         settings_.batch);
+  const bool scaled = settings_.critic_score == CriticScore::standardized;
+  kernels::score_statistics<T>(ctx, mixture.score_centre_of(first, groups_),
+                               scaled ? mixture.score_scale_of(first, groups_) : ParamView<float>(),
+                               critic_.output());
+}
+
+template <class T>
 GroupView<const float> EStep<T>::pool_rows(Context& ctx, GroupView<const float> data,
                                            const kernels::Clock* clock, Index first, Index count) {
   if (window_.count() == 0) return data.rows(first, count);
@@ -112,11 +133,8 @@ template <class T>
 void EStep<T>::classify(Context& ctx, const Mixture<T>& mixture, Index first_mixture,
                         GroupView<const float> rows, std::int32_t* label, Index label_stride,
                         GroupView<float> posterior, double temperature) {
-  classify_.bind_input({rows.data, mixtures_, rows.batch, rows.item, 0, rows.batch_stride});
-  mixture.classifier.forward(ctx, mixture.classifier_params.range(first_mixture, mixtures_),
-                             classify_, rows.batch);
   kernels::classify_rows<float>(ctx, posterior, label, label_stride,
-                                classify_.output().rows(0, rows.batch), temperature);
+                                logits_.of(ctx, mixture, first_mixture, rows), temperature);
 }
 
 template EStepBuffers::EStepBuffers(Arena&, const Mixture<float>&, const Settings&, Index);

@@ -1,8 +1,8 @@
-// The E-step: train the classifiers on samples of the generators, classify data rows, draw the rows
-// that every component trains on.
+// The E-step: train the classifiers on samples of the generators, or take the statistics of the
+// critics' scores on them, and classify data rows.
 #pragma once
 
-#include "ganmm/mixture.h"
+#include "ganmm/row_logits.h"
 #include "kernels/clock.h"
 #include "kernels/core/lanes.h"
 #include "kernels/loss.h"
@@ -15,26 +15,29 @@ struct EStepBuffers {
   template <class T>
   EStepBuffers(Arena& arena, const Mixture<T>& mixture, const Settings& settings, Index data_rows);
 
-  Buffer<kernels::Clock> clock;     // [1]
+  Buffer<kernels::Clock> clock;  // [1]
+  // Of classifiers, empty where critics assign the rows:
   Buffer<float> fakes;              // [R*N][batch][item], classifier training rows
   Buffer<std::int32_t> fake_label;  // [N*batch]
   Buffer<float> loss;               // [R] cross-entropy of the last classifier step
-  Buffer<std::int32_t> label;       // [R][pool] component of every pool row
-  Buffer<float> posterior;          // [R][pool][N]
-  Buffer<std::int32_t> member;      // [R][pool] rows sorted by component
-  Buffer<std::int32_t> begin;       // [R][N+1]
-  Buffer<std::int32_t> row;         // [R*N][critic_steps * batch] drawn data rows
-  Buffer<std::int32_t> assigned;    // [R][data rows] components at the last check
-  Buffer<std::int32_t> changed;     // [R], and
-  Buffer<std::int32_t> size;        // [R][N]: what the check counted
-  Buffer<double> confidence;        // [R]
+
+  Buffer<std::int32_t> label;     // [R][pool] component of every pool row
+  Buffer<float> posterior;        // [R][pool][N]
+  Buffer<std::int32_t> member;    // [R][pool] rows sorted by component
+  Buffer<std::int32_t> begin;     // [R][N+1]
+  Buffer<std::int32_t> row;       // [R*N][critic_steps * batch] drawn data rows
+  Buffer<std::int32_t> assigned;  // [R][data rows] components at the last check
+  Buffer<std::int32_t> changed;   // [R], and
+  Buffer<std::int32_t> size;      // [R][N]: what the check counted
+  Buffer<double> confidence;      // [R]
 };
 
 // One lane's part.
 template <class T>
 class EStep {
  public:
-  // groups: components per call of make_fakes; mixtures: mixtures per call of the others.
+  // groups: components per call of make_fakes and calibrate; mixtures: mixtures per call of the
+  // others.
   EStep(Arena& arena, Context& ctx, const Mixture<T>& mixture, const Settings& settings,
         Index groups, Index mixtures, Index data_rows);
 
@@ -48,31 +51,36 @@ class EStep {
   void train_classifier(Context& ctx, const Mixture<T>& mixture, const EStepBuffers& shared,
                         Index first);
 
+  // The statistics that make logits of the critics' scores (mixture.score_centre, score_scale),
+  // from `batch` samples of each of components [first, first + groups). The samples depend on
+  // clock->step: called again before it moves on, the result is the same.
+  void calibrate(Context& ctx, const Mixture<T>& mixture, Index first, const kernels::Clock* clock);
+
   // Pool rows [first, first + count), count <= chunk(), wherever the clock says that the pool is.
   GroupView<const float> pool_rows(Context& ctx, GroupView<const float> data,
                                    const kernels::Clock* clock, Index first, Index count);
 
-  // Labels (and posteriors unless posterior.data is null) of at most chunk() rows [1][B][item].
-  // Logits are divided by `temperature`.
+  // Labels (and posteriors unless posterior.data is null) of at most chunk() rows [1][B][item]
+  // (ganmm/row_logits.h). Logits are divided by `temperature`.
   // Shapes label [mixtures][...] with stride label_stride, posterior [mixtures][B][N].
   void classify(Context& ctx, const Mixture<T>& mixture, Index first_mixture,
                 GroupView<const float> rows, std::int32_t* label, Index label_stride,
                 GroupView<float> posterior, double temperature);
 
-  Index chunk() const { return classify_.batch(); }
+  Index chunk() const { return logits_.chunk(); }
 
  private:
+  void generate(Context& ctx, const Mixture<T>& mixture, Index first, const RandomKey& key);
+
   const Settings& settings_;
   Index groups_, mixtures_;
   std::vector<kernels::TensorSlot> trained_;  // the classifier tensors that learn
+  // Empty where nothing is asked of them.
   nn::Tape<T> generator_;
+  nn::Tape<T> critic_;
   nn::Tape<float> train_;
-  nn::Tape<float> classify_;
+  RowLogits<T> logits_;
   Buffer<float> window_;  // rows of a pool that moves through the data; none where it does not
 };
-
-// Rows per classification task: as many as keep a forward tape near 16 MiB, so that lanes share the
-// work and memory does not follow the data; fixed by the network alone.
-Index classify_chunk(const nn::Sequential<float>& classifier);
 
 }  // namespace ganmm

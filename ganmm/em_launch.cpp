@@ -40,7 +40,8 @@ EmLaunch<T>::EmLaunch(Context& ctx, const Mixture<T>& mixture, const Settings& s
   }
   no_pretraining_ = no_em_ = describe_mlp_step(ctx, mixture, s, em_.gan);
   if (!no_em_.empty()) return;
-  no_em_ = nn::describe_mlp(mixture.classifier.spec(), em_.classifier);
+  no_em_ = mixture.critics_assign() ? "critics assign the rows"
+                                    : nn::describe_mlp(mixture.classifier.spec(), em_.classifier);
   em_.classifier_optimizer = s.classifier_optimizer();
   em_.entropy = {s.double_softmax, s.label_smoothing};
   em_.classifier_steps = s.classifier_steps;

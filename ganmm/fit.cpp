@@ -104,7 +104,7 @@ FitResult fit(io::Dataset& data, const FitOptions& options, const FitCallbacks& 
   FitResult result;
   const io::Scaling scaling = io::fit_scaling(data, options.scale);
   io::apply(scaling, data.values, features);
-  if (settings.method == Method::ganmm) {
+  if (trains_gans(settings.method)) {
     fit_mixtures(result, settings, data, options, callbacks);
   } else {
     fit_baseline(result, settings, data, options, callbacks);

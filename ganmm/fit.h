@@ -24,7 +24,7 @@ struct FitOptions {
 };
 
 struct FitCallbacks {
-  // Once, when all memory is reserved and training starts. GANMM alone.
+  // Once, when all memory is reserved and training starts. Not for kmeans and gmm.
   std::function<void(const Settings& resolved, const Trainer& trainer)> started;
   TrainerCallbacks training;  // other methods: progress and cancelled
   PosteriorSink posteriors;   // takes those of the result, which then has none

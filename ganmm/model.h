@@ -18,6 +18,10 @@
 
 namespace ganmm {
 
+// Tensors [R*N]: the logit of critic g's component is (score - centre[g]) * scale[g].
+inline constexpr const char* kScoreCentre = "critic.score.centre";
+inline constexpr const char* kScoreScale = "critic.score.scale";
+
 struct Model {
   Settings settings;  // resolved; settings.restarts = number of mixtures held
   Shape item;
@@ -28,7 +32,8 @@ struct Model {
     std::vector<Index> shape;  // [groups][...]
     std::vector<float> values;
   };
-  std::map<std::string, Tensor> tensors;  // by parameter name
+  // By parameter name; where critics assign rows also kScoreCentre and kScoreScale.
+  std::map<std::string, Tensor> tensors;
 
   // match[r][i]: the cluster that component i of mixture r stands for; a permutation per mixture.
   std::vector<std::int32_t> match;
@@ -49,9 +54,11 @@ void save_model(const Model& model, const std::string& path);
 Model load_model(const std::string& path);
 
 // Posterior of cluster c at x: the mean over mixtures r of p_r(i | x), i the component of mixture r
-// that stands for c; of k-means 1 for the nearest centre; of a Gaussian mixture the responsibility.
-// values: [rows][item], already scaled. A row's result does not depend on the other rows.
-// With a sink the posteriors are handed to it, rows in order, instead of being kept.
+// that stands for c, where p_r is the softmax of the classifier's logits or, in GANMM(EM), of the
+// critics' scores, which are no log densities: there it orders clusters and is no probability; of
+// k-means 1 for the nearest centre; of a Gaussian mixture the responsibility. values: [rows][item],
+// already scaled. A row's result does not depend on the other rows. With a sink the posteriors are
+// handed to it, rows in order, instead of being kept.
 using PosteriorSink = std::function<void(std::span<const float> posteriors)>;
 Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes,
                    const PosteriorSink& sink = {});

@@ -79,6 +79,7 @@ void save_networks(io::TensorFile& file, const Model& model) {
   file.metadata["width"] = text(s.width);
   file.metadata["noise"] = text(s.noise);
   file.metadata["batch"] = text(s.batch);
+  if (s.critics_assign()) file.metadata["critic_score"] = to_string(s.critic_score);
   for (const auto& [name, tensor] : model.tensors) file.add(name, tensor.shape, tensor.values);
   file.add("match", {s.restarts, s.clusters}, model.match);
   file.add("weight", {s.restarts, s.clusters}, model.weight);
@@ -98,6 +99,7 @@ void load_networks(Model& model, const Source& source) {
   try {
     s.net = parse_net(meta.string("net"));
     s.objective = parse_objective(meta.string("objective"));
+    if (s.critics_assign()) s.critic_score = parse_critic_score(meta.string("critic_score"));
     s = s.resolved(s.clusters, model.item);
     mixture.emplace(plan, s, model.item, nn::StoreUse::inference);
   } catch (const Error& error) {
@@ -112,7 +114,17 @@ void load_networks(Model& model, const Source& source) {
   };
   read(mixture->generator_params);
   read(mixture->critic_params);
-  read(mixture->classifier_params);
+  if (s.critics_assign()) {
+    for (const char* name : {kScoreCentre, kScoreScale}) {
+      source.expect(name, {mixture->groups()});
+      model.tensors[name] = {{mixture->groups()}, file.get<float>(name)};
+      const auto& values = model.tensors[name].values;
+      require<InputError>(std::ranges::all_of(values, [](float v) { return std::isfinite(v); }),
+                          "model '", path, "': tensor '", name, "': expected finite numbers");
+    }
+  } else {
+    read(mixture->classifier_params);
+  }
   source.expect("match", {s.restarts, s.clusters});
   source.expect("weight", {s.restarts, s.clusters});
   model.match = file.get<std::int32_t>("match");
@@ -231,7 +243,8 @@ void save_model(const Model& model, const std::string& path) {
   file.add("scale.offset", {static_cast<Index>(model.scaling.offset.size())}, model.scaling.offset);
   file.add("scale.factor", {static_cast<Index>(model.scaling.factor.size())}, model.scaling.factor);
   switch (model.settings.method) {
-  case Method::ganmm: save_networks(file, model); break;
+  case Method::ganmm:
+  case Method::ganmm_em: save_networks(file, model); break;
   case Method::kmeans: save_centres(file, model); break;
   case Method::gmm: save_gaussians(file, model); break;
   }
@@ -248,7 +261,7 @@ Model load_model(const std::string& path) {
   Model model;
   Settings& s = model.settings;
   try {
-    s.method = parse_method(meta.string_or("method", "ganmm"));
+    s = Settings::of(parse_method(meta.string_or("method", "ganmm")));
   } catch (const ConfigError& error) {
     throw InputError(message("model '", path, "': ", error.what()));
   }
@@ -261,7 +274,8 @@ Model load_model(const std::string& path) {
   std::istringstream columns(meta.string("columns"));
   for (std::string column; std::getline(columns, column);) model.columns.push_back(column);
   switch (s.method) {
-  case Method::ganmm: load_networks(model, source); break;
+  case Method::ganmm:
+  case Method::ganmm_em: load_networks(model, source); break;
   case Method::kmeans: load_centres(model, source); break;
   case Method::gmm: load_gaussians(model, source); break;
   }

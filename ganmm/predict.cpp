@@ -1,10 +1,11 @@
 // Classification and sampling with a finished model.
-#include "ganmm/e_step.h"
 #include "ganmm/hungarian.h"
 #include "ganmm/kmeans.h"
 #include "ganmm/mixture.h"
 #include "ganmm/model.h"
+#include "ganmm/row_logits.h"
 #include "kernels/random.h"
+#include "kernels/select.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,12 +21,22 @@ struct Loaded {
   }
 
   void upload(const Model& model, Context& ctx) {
-    for (auto* store :
-         {&mixture.generator_params, &mixture.critic_params, &mixture.classifier_params}) {
-      const auto& specs = store->layout().specs();
+    const auto upload_store = [&](nn::ParamStore<float>& store) {
+      const auto& specs = store.layout().specs();
       for (std::size_t i = 0; i < specs.size(); ++i) {
-        store->upload(ctx, static_cast<int>(i), model.tensors.at(specs[i].name).values);
+        store.upload(ctx, static_cast<int>(i), model.tensors.at(specs[i].name).values);
       }
+    };
+    upload_store(mixture.generator_params);
+    upload_store(mixture.critic_params);
+    if (mixture.critics_assign()) {
+      const auto bytes = static_cast<std::size_t>(mixture.score_centre.bytes());
+      ctx.copy_to_device(mixture.score_centre.data(), model.tensors.at(kScoreCentre).values.data(),
+                         bytes);
+      ctx.copy_to_device(mixture.score_scale.data(), model.tensors.at(kScoreScale).values.data(),
+                         bytes);
+    } else {
+      upload_store(mixture.classifier_params);
     }
   }
 
@@ -39,11 +50,11 @@ Prediction classify(const Model& model, std::span<const float> values, Index row
   Loaded loaded(model, lanes);
   Arena& arena = loaded.arena;
   const Mixture<>& mixture = loaded.mixture;
-  const Index chunk = classify_chunk(mixture.classifier), mixtures = mixture.mixtures;
+  const Index mixtures = mixture.mixtures;
 
   // Every chunk runs all mixtures one after the other, on its lane's own tape.
   struct LaneWork {
-    nn::Tape<float> tape;
+    RowLogits<float> logits;
     Buffer<float> input, posterior;
     Buffer<std::int32_t> label;
   };
@@ -51,13 +62,13 @@ Prediction classify(const Model& model, std::span<const float> values, Index row
   lanes.plan_scratch();
   for (int lane = 0; lane < lanes.count(); ++lane) {
     Context& ctx = lanes.context(lane);
-    work.push_back({nn::Tape<float>(arena, "prediction", mixture.classifier, 1, chunk,
-                                    nn::TapeUse::forward, 0, true),
-                    arena.request<float>("prediction rows", chunk * features),
+    RowLogits<float> logits(arena, ctx, mixture, 1);
+    const Index chunk = logits.chunk();
+    work.push_back({std::move(logits), arena.request<float>("prediction rows", chunk * features),
                     arena.request<float>("prediction posteriors", chunk * clusters),
                     arena.request<std::int32_t>("prediction labels", chunk)});
-    ctx.scratch().require_bytes(nn::workspace(mixture.classifier, ctx, 1, chunk));
   }
+  const Index chunk = work.front().logits.chunk();
   arena.reserve();
   lanes.reserve_scratch();
   loaded.upload(model, lanes.context(0));
@@ -80,11 +91,11 @@ Prediction classify(const Model& model, std::span<const float> values, Index row
       float* out = posteriors.data() + (first - begin) * clusters;
       ctx.copy_to_device(w.input.data(), values.data() + first * features,
                          static_cast<std::size_t>(count * features) * sizeof(float));
-      w.tape.bind_input({w.input.data(), 1, count, model.item});
+      const GroupView<const float> input(w.input.data(), 1, count, model.item);
       for (Index r = 0; r < mixtures; ++r) {
-        mixture.classifier.forward(ctx, mixture.classifier_params.range(r, 1), w.tape, count);
         kernels::classify_rows<float>(ctx, {w.posterior.data(), 1, count, {clusters}},
-                                      w.label.data(), chunk, w.tape.output().rows(0, count), 1.0);
+                                      w.label.data(), chunk, w.logits.of(ctx, mixture, r, input),
+                                      1.0);
         ctx.copy_to_host(posterior.data(), w.posterior.data(), posterior.size() * sizeof(float));
         const std::int32_t* match = model.match.data() + r * clusters;
         for (Index p = 0; p < count; ++p) {
@@ -117,7 +128,7 @@ Prediction predict(const Model& model, std::span<const float> values, Index rows
   const Index features = model.item.count();
   require<ShapeError>(static_cast<Index>(values.size()) == rows * features, "predict: expected ",
                       rows, " rows of ", features, " values, found ", values.size(), " values");
-  if (model.settings.method == Method::ganmm) return classify(model, values, rows, lanes, sink);
+  if (trains_gans(model.settings.method)) return classify(model, values, rows, lanes, sink);
   Prediction result = model.settings.method == Method::kmeans
                           ? predict_nearest(model.centres, values, rows, model.item, lanes)
                           : predict_gaussians(model.gaussians, values, rows, model.item, lanes);

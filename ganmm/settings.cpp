@@ -20,8 +20,8 @@ struct Name {
   const char* name;
 };
 
-constexpr std::array kMethods{Name{Method::ganmm, "ganmm"}, Name{Method::kmeans, "kmeans"},
-                              Name{Method::gmm, "gmm"}};
+constexpr std::array kMethods{Name{Method::ganmm, "ganmm"}, Name{Method::ganmm_em, "ganmm-em"},
+                              Name{Method::kmeans, "kmeans"}, Name{Method::gmm, "gmm"}};
 constexpr std::array kCovariances{Name{Covariance::full, "full"}, Name{Covariance::tied, "tied"},
                                   Name{Covariance::diag, "diag"},
                                   Name{Covariance::spherical, "spherical"}};
@@ -29,6 +29,9 @@ constexpr std::array kNets{Name{NetKind::automatic, "auto"}, Name{NetKind::mlp, 
                            Name{NetKind::small, "small"}, Name{NetKind::conv, "conv"}};
 constexpr std::array kObjectives{Name{Objective::wgan_gp, "wgan-gp"},
                                  Name{Objective::wgan_clip, "wgan-clip"}};
+constexpr std::array kCriticScores{Name{CriticScore::raw, "raw"},
+                                   Name{CriticScore::centred, "centred"},
+                                   Name{CriticScore::standardized, "standardized"}};
 constexpr std::array kSelects{Name{Select::confidence, "confidence"},
                               Name{Select::consensus, "consensus"}, Name{Select::all, "all"}};
 constexpr std::array kInits{Name{InitialPartition::random, "random"},
@@ -93,11 +96,15 @@ Covariance parse_covariance(const std::string& name) {
 }
 NetKind parse_net(const std::string& name) { return parse("net", kNets, name); }
 Objective parse_objective(const std::string& name) { return parse("objective", kObjectives, name); }
+CriticScore parse_critic_score(const std::string& name) {
+  return parse("critic score", kCriticScores, name);
+}
 Select parse_select(const std::string& name) { return parse("selection", kSelects, name); }
 std::string to_string(Method method) { return name_of(kMethods, method); }
 std::string to_string(Covariance covariance) { return name_of(kCovariances, covariance); }
 std::string to_string(NetKind kind) { return name_of(kNets, kind); }
 std::string to_string(Objective objective) { return name_of(kObjectives, objective); }
+std::string to_string(CriticScore score) { return name_of(kCriticScores, score); }
 std::string to_string(Select select) { return name_of(kSelects, select); }
 std::string to_string(InitialPartition init) { return name_of(kInits, init); }
 
@@ -132,7 +139,7 @@ std::string to_string(const std::vector<SigmaStep>& sigma) {
 }
 
 Settings Settings::resolved(Index rows, Shape item) const {
-  if (method != Method::ganmm) return resolved_baseline(*this, rows);
+  if (!trains_gans(method)) return resolved_baseline(*this, rows);
   Settings s = *this;
   Problems problems;
   const auto expect = [&](bool good, const auto&... parts) { problems.expect(good, parts...); };
@@ -141,7 +148,7 @@ Settings Settings::resolved(Index rows, Shape item) const {
     s.net = image && item[0] >= 8 && item[1] >= 8 ? NetKind::conv : NetKind::mlp;
   }
   if (s.net == NetKind::small) s.hidden = 32;
-  if (s.restarts == 0) s.restarts = s.net == NetKind::conv ? 1 : 8;
+  if (s.restarts == 0) s.restarts = s.net == NetKind::conv || s.critics_assign() ? 1 : 8;
   if (s.noise == 0) s.noise = s.net == NetKind::conv ? 128 : 64;
   if (s.learning_rate == 0) s.learning_rate = s.objective == Objective::wgan_gp ? 2e-4 : 5e-5;
   if (s.classifier_learning_rate == 0) {
@@ -149,6 +156,16 @@ Settings Settings::resolved(Index rows, Shape item) const {
     // partition in.
     const bool quick = s.objective == Objective::wgan_gp && s.net != NetKind::conv;
     s.classifier_learning_rate = quick ? 1e-3 : s.learning_rate;
+  }
+
+  if (s.critics_assign()) {
+    s.classifier_steps = 0;
+    expect(s.sigma.size() == 1 && s.sigma[0].foreign == 0, "sigma: expected 0 with method ",
+           to_string(s.method), ", which trains components on their own rows alone, found ",
+           to_string(s.sigma));
+    expect(s.net != NetKind::conv || s.objective != Objective::wgan_clip, "method ",
+           to_string(s.method), ": expected critics that score a row by itself, found those of ",
+           "conv nets under wgan-clip, which have batch norm; use --objective wgan-gp");
   }
 
   expect(rows <= kMaxRows, "data: expected at most ", kMaxRows, " rows, found ", rows);
@@ -223,7 +240,10 @@ Settings Settings::resolved(Index rows, Shape item) const {
 Settings Settings::of(Method method) {
   Settings s;
   s.method = method;
-  if (method == Method::kmeans) {
+  if (method == Method::ganmm_em) {
+    s.select = Select::confidence;
+    s.sigma = {{0, 0.0}};
+  } else if (method == Method::kmeans) {
     s.iterations = 300;
     s.tolerance = 1e-4;
   } else if (method == Method::gmm) {

@@ -11,9 +11,22 @@
 namespace ganmm {
 
 enum class Method {
-  ganmm,   // the mixture of GANs
-  kmeans,  // ganmm/kmeans.h
-  gmm,     // ganmm/gaussian_mixture.h
+  ganmm,     // the mixture of GANs
+  ganmm_em,  // GANMM(EM): the same without classifiers and without foreign rows; every row goes to
+             // the component whose critic scores it highest
+  kmeans,    // ganmm/kmeans.h
+  gmm,       // ganmm/gaussian_mixture.h
+};
+inline bool trains_gans(Method method) {
+  return method == Method::ganmm || method == Method::ganmm_em;
+}
+// Which score decides in GANMM(EM). The paper says that the critics assign and no more: raw is the
+// reading that adds nothing. A Wasserstein critic is defined up to an additive constant, and across
+// components up to scale, so raw scores of two critics have no common zero; the other two are ours.
+enum class CriticScore {
+  raw,           // f_i(x)
+  centred,       // f_i(x) - mean of f_i on samples of generator i
+  standardized,  // the same in standard deviations of f_i on these samples
 };
 // What the Gaussians of a mixture have of their own: a matrix each, one for all, variances along
 // the axes, one variance.
@@ -39,11 +52,13 @@ Method parse_method(const std::string& name);
 Covariance parse_covariance(const std::string& name);
 NetKind parse_net(const std::string& name);
 Objective parse_objective(const std::string& name);
+CriticScore parse_critic_score(const std::string& name);
 Select parse_select(const std::string& name);
 std::string to_string(Method method);
 std::string to_string(Covariance covariance);
 std::string to_string(NetKind kind);
 std::string to_string(Objective objective);
+std::string to_string(CriticScore score);
 std::string to_string(Select select);
 std::string to_string(InitialPartition init);
 
@@ -57,13 +72,13 @@ struct SigmaStep {
 std::vector<SigmaStep> parse_sigma(const std::string& text);
 std::string to_string(const std::vector<SigmaStep>& sigma);
 
-// Defaults are GANMM's; Settings::of has those of the other methods, which look at what is marked
-// with their name alone.
+// Defaults are GANMM's; Settings::of has those of the other methods. kmeans and gmm look at what is
+// marked with their name alone; ganmm_em at all but the classifier's and theirs.
 struct Settings {
   Method method = Method::ganmm;
   Index clusters = 0;  // all: N >= 1
-  Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, for conv nets 1, kmeans 10,
-                       // gmm 1
+  Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, for conv nets 1, ganmm_em 1,
+                       // kmeans 10, gmm 1
   Select select = Select::consensus;
   InitialPartition init = InitialPartition::random;
   std::uint64_t seed = 0;  // all
@@ -80,6 +95,8 @@ struct Settings {
   Index critic_steps = 5;    // per generator step
   Index batch = 50;          // rows per critic batch
 
+  CriticScore critic_score = CriticScore::raw;  // ganmm_em
+
   Index classifier_steps = 1;           // cross-entropy steps per EM iteration
   double classifier_learning_rate = 0;  // 0: 1e-3; clip and conv: as learning_rate
   double label_smoothing = 0;           // in [0, 1)
@@ -90,7 +107,7 @@ struct Settings {
   bool restart_empty = true;        // components without points start again; published: no
   bool clip_in_pretraining = true;  // false as published (wgan-clip)
 
-  std::vector<SigmaStep> sigma = {{500, 0.5}, {1000, 0.2}, {2000, 0.1}, {0, 0.04}};
+  std::vector<SigmaStep> sigma = {{500, 0.5}, {1000, 0.2}, {2000, 0.1}, {0, 0.04}};  // ganmm_em: 0
   Index pretrain = 500;      // iterations on the initial partition
   Index iterations = 5000;   // all: EM iterations at most, kmeans and gmm: of a restart
   Index pool = 0;            // rows classified per EM iteration; 0: all, at most max(500 N, 5000)
@@ -109,6 +126,11 @@ struct Settings {
 
   // The defaults of a method.
   static Settings of(Method method);
+
+  // Whether the critics assign rows, in place of classifiers, ...
+  bool critics_assign() const { return method == Method::ganmm_em; }
+  // ... by scores relative to those of generated samples.
+  bool calibrates_scores() const { return critics_assign() && critic_score != CriticScore::raw; }
 
   // The published code's behaviour, faults included (docs/architecture.md lists them).
   static Settings reference();

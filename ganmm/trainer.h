@@ -10,6 +10,10 @@
 // generator step is done, beside its critic steps. On a GPU an iteration is recorded once and
 // replayed (kernels/core/graph.h).
 //
+// In GANMM(EM) (Method::ganmm_em) there are no classifiers and no foreign rows: the pool is
+// classified by the scores of the critics, and where these are relative to samples' scores their
+// statistics are taken anew at the end of every iteration, when the critics stand still.
+//
 // Small dense networks train many iterations in one launch where a CUDA device can
 // (kernels/em_step.h).
 //
@@ -33,9 +37,9 @@ struct Report {
   Index iteration = 0;  // EM iterations done
   double seconds = 0;   // since training began
   struct Mixture {
-    double changed = 0;     // share of points that changed component since the last check
-    double confidence = 0;  // mean over points of the largest posterior
-    double classifier_loss = 0;
+    double changed = 0;            // share of points that changed component since the last check
+    double confidence = 0;         // mean over points of the largest posterior
+    double classifier_loss = 0;    // 0 where there is none
     double critic_loss = 0;        // mean over components of mean f(fake) - mean f(real)
     double penalty = 0;            // mean over components
     double generator_loss = 0;     // mean over components of -mean f(G(z))

@@ -70,7 +70,7 @@ Report TrainingRun<T>::check(Index iteration) {
     m.changed = static_cast<double>(changed[at]) / static_cast<double>(rows_);
     m.confidence = confidence[at] / static_cast<double>(rows_);
     m.diverged = !std::isfinite(m.confidence);
-    m.classifier_loss = static_cast<double>(entropy[at]);
+    m.classifier_loss = entropy.empty() ? 0.0 : static_cast<double>(entropy[at]);
     m.critic_loss = mean_of(fake, r * clusters, clusters) - mean_of(real, r * clusters, clusters);
     m.penalty = mean_of(penalty, r * clusters, clusters);
     m.generator_loss = -mean_of(generated, r * clusters, clusters);
@@ -192,6 +192,7 @@ void TrainingRun<T>::restart_empty(Report& report, Index iteration) {
     }
   }
   if (expired > 0 || pins_.size() > kept) upload_pins();
+  if (pins_.size() > kept) calibrate_scores();
 }
 
 template <class T>

@@ -39,7 +39,7 @@ TrainingRun<T>::TrainingRun(const Settings& settings, std::span<float> values, I
   pin_group_ = arena_.request<std::int32_t>("rows of restarted components", pins);
   pin_count_ = arena_.request<std::int32_t>("rows of restarted components", 1);
   lanes_.plan_scratch();
-  if (!main().on_cpu()) {
+  if (!main().on_cpu() && !mixture_.critics_assign()) {
     side_ = std::make_unique<Context>(lanes.device(), main().math());
     side_->set_conv_path(main().conv_path());
     side_->set_column_budget(main().column_budget());
@@ -83,7 +83,7 @@ std::vector<std::string> TrainingRun<T>::describe() const {
   };
   add("generator", mixture_.generator);
   add("critic", mixture_.critic);
-  add("classifier", mixture_.classifier);
+  if (!mixture_.critics_assign()) add("classifier", mixture_.classifier);
   return lines;
 }
 
@@ -135,7 +135,12 @@ void TrainingRun<T>::load(std::span<const std::int32_t> initial) {
   };
   start(mixture_.generator_params, settings_.optimizer());
   start(mixture_.critic_params, settings_.critic_optimizer());
-  start(mixture_.classifier_params, settings_.classifier_optimizer());
+  if (mixture_.critics_assign()) {  // the centres are zero
+    const std::vector<float> one(static_cast<std::size_t>(mixture_.score_scale.count()), 1.0f);
+    ctx.copy_to_device(mixture_.score_scale.data(), one.data(), one.size() * sizeof(float));
+  } else {
+    start(mixture_.classifier_params, settings_.classifier_optimizer());
+  }
 }
 
 // label: [n] in data (shuffled) order.
@@ -271,6 +276,16 @@ void TrainingRun<T>::train_classifiers_beside(Index first_step) {
   joined_.record(*side_);
 }
 
+// Of the networks as they are; nothing where classifiers assign or raw scores decide.
+template <class T>
+void TrainingRun<T>::calibrate_scores() {
+  if (!settings_.calibrates_scores()) return;
+  [[maybe_unused]] const TraceRange range("score statistics");
+  lanes_.for_each(mixture_.groups() / lane_groups_, [&](int lane, Index task) {
+    work(lane).e_step.calibrate(lanes_.context(lane), mixture_, task * lane_groups_, clock());
+  });
+}
+
 template <class T>
 void TrainingRun<T>::classify_pool() {
   [[maybe_unused]] const TraceRange range("classify the pool");
@@ -307,6 +322,7 @@ void TrainingRun<T>::em_iteration(Index foreign) {
     ctx.stream().wait(joined_);
   }
   kernels::advance(ctx, shared_.clock.data(), settings_.pool, rows_);
+  calibrate_scores();
 }
 
 template <class T>
@@ -366,6 +382,7 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
     train_classifiers_beside(0);
     main().stream().wait(joined_);
   }
+  calibrate_scores();
   Index recorded_foreign = -1;
   Index& done = outcome.iterations;
   while (done < settings_.iterations && !outcome.converged && !outcome.cancelled) {
@@ -398,30 +415,43 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
 template <class T>
 Model TrainingRun<T>::extract(std::span<const Index> mixtures) {
   Context& ctx = main();
+  calibrate_scores();  // a model of pre-training has none yet
   Model model;
   model.settings = settings_;
   model.settings.restarts = static_cast<Index>(mixtures.size());
   model.item = item_;
+  // A tensor [all mixtures * per_mixture][shape], of these mixtures alone.
+  const auto add_tensor = [&](const std::string& name, const std::vector<float>& all,
+                              const Shape& shape, Index per_mixture) {
+    const Index count = per_mixture * shape.count();  // values of one mixture
+    Model::Tensor& tensor = model.tensors[name];
+    tensor.shape = {model.settings.restarts * per_mixture};
+    for (int axis = 0; axis < shape.rank(); ++axis) tensor.shape.push_back(shape[axis]);
+    for (const Index mixture : mixtures) {
+      tensor.values.insert(tensor.values.end(), all.begin() + mixture * count,
+                           all.begin() + (mixture + 1) * count);
+    }
+  };
   const auto add = [&](const auto& store, Index per_mixture) {
     const auto& specs = store.layout().specs();
     for (std::size_t i = 0; i < specs.size(); ++i) {
-      const auto all = store.download(ctx, static_cast<int>(i));
-      const Index count = per_mixture * specs[i].shape.count();  // values of one mixture
-      Model::Tensor tensor;
-      tensor.shape = {model.settings.restarts * per_mixture};
-      for (int axis = 0; axis < specs[i].shape.rank(); ++axis) {
-        tensor.shape.push_back(specs[i].shape[axis]);
-      }
-      for (const Index mixture : mixtures) {
-        tensor.values.insert(tensor.values.end(), all.begin() + mixture * count,
-                             all.begin() + (mixture + 1) * count);
-      }
-      model.tensors[specs[i].name] = std::move(tensor);
+      add_tensor(specs[i].name, store.download(ctx, static_cast<int>(i)), specs[i].shape,
+                 per_mixture);
     }
   };
   add(mixture_.generator_params, settings_.clusters);
   add(mixture_.critic_params, settings_.clusters);
-  add(mixture_.classifier_params, 1);
+  if (mixture_.critics_assign()) {
+    std::vector<float> values(static_cast<std::size_t>(mixture_.groups()));
+    const auto add_scores = [&](const char* name, const Buffer<float>& buffer) {
+      ctx.copy_to_host(values.data(), buffer.data(), values.size() * sizeof(float));
+      add_tensor(name, values, {}, settings_.clusters);
+    };
+    add_scores(kScoreCentre, mixture_.score_centre);
+    add_scores(kScoreScale, mixture_.score_scale);
+  } else {
+    add(mixture_.classifier_params, 1);
+  }
   match(model, mixtures);
   return model;
 }

@@ -54,6 +54,7 @@ class TrainingRun final : public Trainer::Run {
   void em_iteration(Index foreign);
   void train_classifiers(Index first_step);
   void train_classifiers_beside(Index first_step);
+  void calibrate_scores();
   void classify_pool();
   void m_steps(const kernels::PoolView& pool, Index foreign, bool clip,
                const std::function<void()>& generators_ready);
@@ -79,7 +80,8 @@ class TrainingRun final : public Trainer::Run {
   const kernels::Clock* clock() const { return shared_.clock.data(); }
   Context& main() { return lanes_.context(0); }
   const Context& main() const { return lanes_.context(0); }
-  // Where classifiers train beside the critic steps: a second stream on a GPU.
+  // Where classifiers train beside the critic steps: a second stream on a GPU. Statistics of the
+  // critics' scores wait for the critics.
   Context& side(int lane) { return side_ == nullptr ? lanes_.context(lane) : *side_; }
   LaneWork& work(int lane) { return *work_[static_cast<std::size_t>(lane)]; }
 

@@ -81,7 +81,7 @@ int run_fit(const FitArguments& arguments) {
   History history(settings, data.labels);
   Index steps = 0;
   FitCallbacks callbacks;
-  if (arguments.verbose && settings.method != Method::ganmm) {
+  if (arguments.verbose && !trains_gans(settings.method)) {
     std::cerr << "settings: " << settings_json(settings, options.scale).dump() << '\n';
   } else if (arguments.verbose) {
     callbacks.started = [&](const Settings& resolved, const Trainer& trainer) {

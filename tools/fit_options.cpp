@@ -75,7 +75,8 @@ FitArguments::FitArguments(CLI::App& app) {
 void FitArguments::add_problem(CLI::App& app) {
   data.add_to(app);
   app.add_option("--method", method_,
-                 "ganmm (the mixture of GANs), kmeans (greedy k-means++, Lloyd, the restart of "
+                 "ganmm (the mixture of GANs), ganmm-em (GANMM(EM): critics in place of the "
+                 "classifier, no foreign rows), kmeans (greedy k-means++, Lloyd, the restart of "
                  "the smallest inertia) or gmm (Gaussian mixture from a k-means partition, the "
                  "restart of the largest lower bound)")
       ->capture_default_str();
@@ -91,17 +92,17 @@ void FitArguments::add_problem(CLI::App& app) {
       ->type_name("random|kmeans|FILE")
       ->capture_default_str();
   add(app, "--restarts", &Settings::restarts,
-      "mixtures trained side by side; 0: 8, for conv nets 1, kmeans 10, gmm 1");
+      "mixtures trained side by side; 0: 8, for conv nets 1, ganmm-em 1, kmeans 10, gmm 1");
   add_spelled(app, "--select", &Settings::select, parse_select,
-              "what becomes of them: the one of most confidence, their consensus, or all: as "
-              "confidence, and every partition is kept");
+              "what becomes of them: the one of most confidence (ganmm-em's default, which says "
+              "little there), their consensus, or all: as confidence, and every partition is kept");
   add(app, "--seed", &Settings::seed, "seed of all random numbers; same seed, same result");
   app.add_option("--compat", compat_,
                  "reference: start from the settings of the published code, its faults included")
       ->check(CLI::IsMember({"reference"}).description(""));
-  for (const char* name : {"--init", "--select", "--compat"}) {
-    of_ganmm_.push_back(app.get_option(name));
-  }
+  of_gans_.push_back(app.get_option("--init"));
+  of_gans_.push_back(app.get_option("--select"));
+  of_ganmm_.push_back(app.get_option("--compat"));
 }
 
 void FitArguments::add_networks(CLI::App& app) {
@@ -122,7 +123,7 @@ void FitArguments::add_networks(CLI::App& app) {
   std::for_each(options.begin() + static_cast<std::ptrdiff_t>(first), options.end(),
                 [&](CLI::Option* option) {
                   option->group(group);
-                  of_ganmm_.push_back(option);
+                  of_gans_.push_back(option);
                 });
 }
 
@@ -144,6 +145,17 @@ void FitArguments::add_training(CLI::App& app) {
   add(app, "--critic-steps", &Settings::critic_steps, "critic steps per generator step");
   add(app, "--learning-rate", &Settings::learning_rate,
       "of critics and generators; 0: 2e-4 (wgan-gp), 5e-5 (wgan-clip)");
+  add_spelled(app, "--sigma", &Settings::sigma, parse_sigma,
+              "share of a batch from other clusters, until which EM iteration: SHARE:UNTIL,...,"
+              "SHARE; ganmm-em: 0");
+  add(app, "--pool", &Settings::pool,
+      "rows classified per EM iteration; 0: all, at most the larger of 500 per cluster and 5000");
+  const auto of_all_gans = app.get_options().size();
+  add_spelled(app, "--critic-score", &Settings::critic_score, parse_critic_score,
+              "ganmm-em: what assigns rows, a critic's raw score, the same centred by the mean "
+              "score of its generator's samples, or standardized by their mean and deviation");
+  of_ganmm_em_.push_back(app.get_option("--critic-score"));
+  const auto of_ganmm_em = app.get_options().size();
   add(app, "--classifier-steps", &Settings::classifier_steps, "classifier steps per EM iteration");
   add(app, "--classifier-learning-rate", &Settings::classifier_learning_rate,
       "0: 1e-3; wgan-clip and conv: as --learning-rate");
@@ -151,16 +163,13 @@ void FitArguments::add_training(CLI::App& app) {
       "share of the classifier's targets spread over all clusters, below 1");
   add(app, "--temperature", &Settings::temperature,
       "divides the classifier's outputs where rows of other clusters are chosen");
-  add_spelled(app, "--sigma", &Settings::sigma, parse_sigma,
-              "share of a batch from other clusters, until which EM iteration: SHARE:UNTIL,...,"
-              "SHARE");
-  add(app, "--pool", &Settings::pool,
-      "rows classified per EM iteration; 0: all, at most the larger of 500 per cluster and 5000");
   const auto options = app.get_options();
-  of_ganmm_.insert(of_ganmm_.end(), options.begin() + static_cast<std::ptrdiff_t>(of_all_methods),
-                   options.end());
-  std::for_each(options.begin() + static_cast<std::ptrdiff_t>(first), options.end(),
-                [&](CLI::Option* option) { option->group(group); });
+  const auto from = [&](std::size_t number) {
+    return options.begin() + static_cast<std::ptrdiff_t>(number);
+  };
+  of_gans_.insert(of_gans_.end(), from(of_all_methods), from(of_all_gans));
+  of_ganmm_.insert(of_ganmm_.end(), from(of_ganmm_em), options.end());
+  std::for_each(from(first), options.end(), [&](CLI::Option* option) { option->group(group); });
 }
 
 void FitArguments::add_gaussians(CLI::App& app) {
@@ -185,16 +194,21 @@ void FitArguments::add_output(CLI::App& app) {
 }
 
 void FitArguments::require_options_of(Method method) const {
-  const auto only_for = [&](Method owner, const std::vector<const CLI::Option*>& options) {
-    if (method == owner) return;
+  const auto only_for = [&](const std::vector<Method>& owners,
+                            const std::vector<const CLI::Option*>& options) {
+    if (std::ranges::find(owners, method) != owners.end()) return;
+    std::string names;
+    for (const Method owner : owners) names += (names.empty() ? "" : " or ") + to_string(owner);
     for (const CLI::Option* option : options) {
       require<ConfigError>(option->count() == 0, "option ", option->get_name(),
-                           ": expected it with --method ", to_string(owner),
-                           " alone, found method ", to_string(method), "; leave it out");
+                           ": expected it with --method ", names, " alone, found method ",
+                           to_string(method), "; leave it out");
     }
   };
-  only_for(Method::ganmm, of_ganmm_);
-  only_for(Method::gmm, of_gmm_);
+  only_for({Method::ganmm, Method::ganmm_em}, of_gans_);
+  only_for({Method::ganmm}, of_ganmm_);
+  only_for({Method::ganmm_em}, of_ganmm_em_);
+  only_for({Method::gmm}, of_gmm_);
 }
 
 FitOptions FitArguments::options(const io::Dataset& dataset) const {

@@ -52,7 +52,8 @@ class FitArguments {
   std::string compat_;
   std::string method_ = to_string(Method::ganmm);
   const CLI::Option* hidden_ = nullptr;
-  std::vector<const CLI::Option*> of_ganmm_, of_gmm_;  // which other methods do not have
+  // Which other methods do not have; of_gans_: of ganmm and ganmm-em.
+  std::vector<const CLI::Option*> of_gans_, of_ganmm_, of_ganmm_em_, of_gmm_;
 };
 
 }  // namespace ganmm::tools

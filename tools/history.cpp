@@ -6,7 +6,7 @@ namespace ganmm::tools {
 
 History::History(const Settings& settings, std::span<const std::int32_t> labels) : labels_(labels) {
   text_.precision(9);
-  if (settings.method != Method::ganmm) {
+  if (!trains_gans(settings.method)) {
     text_ << "iteration," << (settings.method == Method::kmeans ? "inertia" : "lower_bound")
           << '\n';
     return;

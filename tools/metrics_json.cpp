@@ -11,8 +11,8 @@ using Json = nlohmann::ordered_json;
 
 double samples_per_second(const FitRecord& record) {
   const Settings& s = record.settings;
-  const Index rows = s.method == Method::ganmm ? s.restarts * s.clusters * s.critic_steps * s.batch
-                                               : record.data.rows;
+  const Index rows =
+      trains_gans(s.method) ? s.restarts * s.clusters * s.critic_steps * s.batch : record.data.rows;
   const double all = static_cast<double>(record.steps) * static_cast<double>(rows);
   return record.result.training.seconds > 0 ? all / record.result.training.seconds : 0;
 }
@@ -31,10 +31,10 @@ void add_quality(Json& json, const FitRecord& record) {
     json["aic"] = akaike_criterion(mixture, likelihood);
   }
   json["sizes"] = cluster_sizes(record);
-  const bool ganmm = record.settings.method == Method::ganmm;
-  if (ganmm) json["select"] = to_string(record.settings.select);
+  const bool gans = trains_gans(record.settings.method);
+  if (gans) json["select"] = to_string(record.settings.select);
   json["chosen_restart"] = result.chosen_restart < 0 ? Json() : Json(result.chosen_restart);
-  if (ganmm) json["restart_confidence"] = result.training.confidence;
+  if (gans) json["restart_confidence"] = result.training.confidence;
   if (result.kmeans) json["restart_inertia"] = result.kmeans->inertia;
   if (result.gaussians) json["restart_lower_bound"] = result.gaussians->lower_bound;
 }
@@ -61,7 +61,7 @@ Json settings_json(const Settings& s, io::ScaleKind scale) {
     return {
         {"scale", io::to_string(scale)}, {"iterations", s.iterations}, {"tolerance", s.tolerance}};
   }
-  return {
+  Json json = {
       {"scale", io::to_string(scale)},
       {"init", to_string(s.init)},
       {"net", to_string(s.net)},
@@ -79,18 +79,23 @@ Json settings_json(const Settings& s, io::ScaleKind scale) {
       {"batch", s.batch},
       {"critic_steps", s.critic_steps},
       {"learning_rate", s.learning_rate},
-      {"classifier_steps", s.classifier_steps},
-      {"classifier_learning_rate", s.classifier_learning_rate},
-      {"label_smoothing", s.label_smoothing},
-      {"temperature", s.temperature},
       {"sigma", to_string(s.sigma)},
       {"pool", s.pool},
-      {"double_softmax", s.double_softmax},
-      {"single_class_batches", s.single_class_batches},
-      {"freeze_readout", s.freeze_readout},
       {"restart_empty", s.restart_empty},
       {"clip_in_pretraining", s.clip_in_pretraining},
   };
+  if (s.critics_assign()) {
+    json["critic_score"] = to_string(s.critic_score);
+    return json;
+  }
+  json["classifier_steps"] = s.classifier_steps;
+  json["classifier_learning_rate"] = s.classifier_learning_rate;
+  json["label_smoothing"] = s.label_smoothing;
+  json["temperature"] = s.temperature;
+  json["double_softmax"] = s.double_softmax;
+  json["single_class_batches"] = s.single_class_batches;
+  json["freeze_readout"] = s.freeze_readout;
+  return json;
 }
 
 Json metrics_json(const FitRecord& record) {

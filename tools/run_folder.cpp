@@ -39,7 +39,7 @@ std::vector<std::string> write_run_folder(const std::string& folder, const FitRe
   io::write_npy(place("assignments.npy"), {n}, result.prediction.assignments.data());
   (void)place("posteriors.npy");
   posteriors.commit();
-  if (record.settings.method == Method::ganmm && record.settings.select == Select::all) {
+  if (trains_gans(record.settings.method) && record.settings.select == Select::all) {
     io::write_npy(place("assignments-all.npy"), {record.settings.restarts, n},
                   result.training.assignments.data());
   } else {

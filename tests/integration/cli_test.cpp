@@ -123,7 +123,7 @@ TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, n
       {"predict model.safetensors good.npy", "model.safetensors"},
       {"sample missing.safetensors", "missing.safetensors"},
       {"score labels.csv initial.csv", "found"},
-      {"fit good.npy -k 2 --method bogus", "ganmm, kmeans, gmm"},
+      {"fit good.npy -k 2 --method bogus", "ganmm, ganmm-em, kmeans, gmm"},
       {"fit good.npy -k 13 --method kmeans", "found 13"},
       {"fit good.npy -k 2 --method kmeans --sigma 0.1", "--sigma"},
       {"fit good.npy -k 2 --method kmeans --init kmeans", "--init"},
@@ -134,6 +134,15 @@ TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, n
       {"fit good.npy -k 2 --method gmm --covariance round", "spherical"},
       {"fit good.npy -k 2 --method gmm --regularization -1", "regularization"},
       {"fit good.npy -k 13 --method gmm", "found 13"},
+      {"fit good.npy -k 2 --critic-score raw", "--method ganmm-em alone"},
+      {"fit good.npy -k 2 --method kmeans --pretrain 3", "--method ganmm or ganmm-em alone"},
+      {"fit good.npy -k 2 --method ganmm-em --critic-score bogus", "standardized"},
+      {"fit good.npy -k 2 --method ganmm-em --sigma 0.1", "sigma: expected 0"},
+      {"fit good.npy -k 2 --method ganmm-em --temperature 2", "--temperature"},
+      {"fit good.npy -k 2 --method ganmm-em --classifier-steps 2", "--classifier-steps"},
+      {"fit good.npy -k 2 --method ganmm-em --compat reference", "--compat"},
+      {"fit good.npy -k 2 --method ganmm-em --covariance full", "--covariance"},
+      {"fit images.npy -k 2 --method ganmm-em --objective wgan-clip --scale minmax", "batch norm"},
       {"bogus", "bogus"},
       {"", "fit, predict"},
   };
@@ -304,6 +313,36 @@ TEST_CASE("cli: a Gaussian mixture writes a run folder that predict and sample r
   place.write("table.csv", "a,b\n1,2\n3,4\n5,6\n");
   check_refused(place.run("fit table.csv -k 3 --method gmm --regularization 0 --out none"), 1,
                 "--regularization");
+}
+
+TEST_CASE("cli: ganmm-em has ganmm's files, and a choice of the score that decides") {
+  const Workplace place;
+  place.write("points.npy", blobs(200, 2).values);
+  for (const std::string score : {"raw", "centred", "standardized"}) {
+    CAPTURE(score);
+    const Outcome fitted = place.run("fit points.npy -k 3 --method ganmm-em --critic-score " +
+                                     score + " --select consensus --json --out run" + kShort);
+    check_success(fitted);
+    const auto metrics = nlohmann::json::parse(fitted.out);
+    CHECK(metrics["method"] == "ganmm-em");
+    CHECK(metrics["restarts"] == 2);
+    CHECK(metrics["settings"]["critic_score"] == score);
+    CHECK(metrics["settings"]["sigma"] == "0");
+    CHECK_FALSE(metrics["settings"].contains("temperature"));
+    check_contains(place.read("run/history.csv"), "size_2");
+    check_success(place.run("predict run/model.safetensors points.npy --out again"));
+    CHECK(place.read("again/assignments.npy") == place.read("run/assignments.npy"));
+    CHECK(place.read("again/posteriors.npy") == place.read("run/posteriors.npy"));
+    check_success(place.run("sample run/model.safetensors --count 4 --out samples"));
+    check_contains(place.read("samples/samples.npy"), "(12, 2)");
+  }
+  const Outcome plain = place.run("fit points.npy -k 3 --method ganmm-em --iterations 4 --pretrain "
+                                  "2 --verbose --json --out one");
+  CHECK(plain.code == 0);
+  const auto metrics = nlohmann::json::parse(plain.out);
+  CHECK(metrics["restarts"] == 1);
+  CHECK(metrics["select"] == "confidence");
+  CHECK(metrics["settings"]["critic_score"] == "raw");
 }
 
 TEST_CASE("cli: predict refuses columns in another order, and takes data without names") {
