@@ -45,13 +45,13 @@ GANMM_ELEMENT_CASE("scores: statistics follow the definition for every number of
 }
 
 GANMM_ELEMENT_CASE("scores: deviations far below the mean survive, equal scores have scale 1") {
-  // 4096 + {-16, 16}: in single precision their squares differ by less than a rounding of the sum.
-  // Every number is exact in bfloat16 too.
-  const Batch<T> score(ctx, 3, 2, {1}, {4080, 4112, -7, -7, 0, 0});
+  // 65152 + {-128, 128}: the squares are near 2^32, where single precision counts in steps of 256.
+  // Every number has eight significant bits and is exact in bfloat16 too.
+  const Batch<T> score(ctx, 3, 2, {1}, {65024, 65280, -7, -7, 0, 0});
   Param<Master<T>> centre(ctx, 3, {1}), scale(ctx, 3, {1});
   score_statistics<T>(ctx, centre.view(), scale.view(), score.input());
-  check_equal(centre.get(), {4096, -7, 0});
-  check_equal(scale.get(), {1.0 / 16, 1, 1});
+  check_equal(centre.get(), {65152, -7, 0});
+  check_equal(scale.get(), {1.0 / 128, 1, 1});
 }
 
 GANMM_ELEMENT_CASE("scores: no rows give centre 0 and scale 1, no critics are no work") {
