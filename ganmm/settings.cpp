@@ -243,7 +243,6 @@ Settings Settings::of(Method method) {
   if (method == Method::ganmm_em) {
     s.select = Select::confidence;
     s.sigma = {{0, 0.0}};
-    s.restart_empty = false;  // the paper ends with an empty cluster
   } else if (method == Method::kmeans) {
     s.iterations = 300;
     s.tolerance = 1e-4;
