@@ -79,6 +79,12 @@ void AtomicFile::close_descriptor() {
   descriptor_ = -1;
 }
 
+void write_file(const std::string& path, const std::string& bytes) {
+  AtomicFile file(path);
+  file.stream() << bytes;
+  file.commit();
+}
+
 void require_writable_folder(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);

@@ -29,6 +29,9 @@ class AtomicFile {
   int descriptor_ = -1;  // of the same file, for fsync
 };
 
+// A whole file of these bytes.
+void write_file(const std::string& path, const std::string& bytes);
+
 // Creates the folder and its parents and proves that a file can be created in it, before hours of
 // work depend on it. Throws ConfigError with the system's reason.
 void require_writable_folder(const std::string& path);

@@ -16,6 +16,7 @@ Command add_fit(CLI::App& program);
 Command add_predict(CLI::App& program);
 Command add_sample(CLI::App& program);
 Command add_score(CLI::App& program);
+Command add_experiment(CLI::App& program);
 Command add_info(CLI::App& program);
 Command add_bench(CLI::App& program);
 

@@ -14,6 +14,10 @@ void DataArguments::add_to(CLI::App& app) {
          "DATA", path,
          "CSV, NumPy .npy (2-D tables, 3-D and 4-D images) or IDX file, also gzip-compressed")
       ->required();
+  add_labels_to(app);
+}
+
+void DataArguments::add_labels_to(CLI::App& app) {
   CLI::Option* file = app.add_option("--labels", load.labels_file,
                                      "file with one class per row; scores the result, never trains")
                           ->type_name("FILE");

@@ -17,7 +17,8 @@ struct DataArguments {
   std::string path;
   io::LoadOptions load;
 
-  void add_to(CLI::App& app);
+  void add_to(CLI::App& app);         // DATA and the labels
+  void add_labels_to(CLI::App& app);  // --labels and --label-column
 };
 
 struct DeviceArguments {

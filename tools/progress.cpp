@@ -5,6 +5,7 @@
 #include <iomanip>
 #include <iostream>
 #include <sstream>
+#include <utility>
 
 namespace ganmm::tools {
 namespace {
@@ -23,9 +24,9 @@ std::string duration(double seconds) {
 
 }  // namespace
 
-Progress::Progress(const Settings& settings, bool wanted)
+Progress::Progress(const Settings& settings, bool wanted, std::string before)
     : settings_(settings), shown_(wanted && ::isatty(STDERR_FILENO) == 1),
-      pretraining_(settings.pretrain > 0), phase_begin_(Clock::now()) {}
+      before_(std::move(before)), pretraining_(settings.pretrain > 0), phase_begin_(Clock::now()) {}
 
 void Progress::iteration(Index iteration) {
   if (!shown_) return;
@@ -76,7 +77,7 @@ void Progress::draw(Clock::time_point now) {
     line << std::setprecision(1) << "  " << rate << " iterations/s  at most "
          << duration(left / rate) << " left";
   }
-  std::cerr << kClearLine << line.str() << std::flush;
+  std::cerr << kClearLine << before_ << line.str() << std::flush;
 }
 
 }  // namespace ganmm::tools

@@ -4,12 +4,14 @@
 #include "ganmm/trainer.h"
 
 #include <chrono>
+#include <string>
 
 namespace ganmm::tools {
 
 class Progress {
  public:
-  Progress(const Settings& settings, bool wanted);
+  // `before` stands at the beginning of the line.
+  Progress(const Settings& settings, bool wanted, std::string before = {});
 
   void iteration(Index iteration);  // as TrainerCallbacks::progress
   void report(const Report& report);
@@ -21,6 +23,7 @@ class Progress {
 
   Settings settings_;
   bool shown_;
+  std::string before_;
   Index iteration_ = 0;
   bool pretraining_ = false;
   Index done_in_phase_ = 0;

@@ -12,12 +12,6 @@ namespace {
 
 constexpr Index kSamplesPerCluster = 10;
 
-void write_text(const std::string& path, const std::string& text) {
-  io::AtomicFile file(path);
-  file.stream() << text;
-  file.commit();
-}
-
 }  // namespace
 
 std::vector<std::string> write_run_folder(const std::string& folder, const FitRecord& record,
@@ -46,7 +40,7 @@ std::vector<std::string> write_run_folder(const std::string& folder, const FitRe
     remove_old("assignments-all.npy");
   }
   save_model(result.model, place("model.safetensors"));
-  write_text(place("history.csv"), history.text());
+  io::write_file(place("history.csv"), history.text());
   if (is_image(record.data.item) && io::has_png() && can_sample(result.model)) {
     const FitOptions& options = record.options;
     Lanes lanes(options.device, options.math, 1, options.conv_path);
@@ -57,7 +51,7 @@ std::vector<std::string> write_run_folder(const std::string& folder, const FitRe
   } else {
     remove_old("samples.png");
   }
-  write_text(place("metrics.json"), to_text(metrics));
+  io::write_file(place("metrics.json"), to_text(metrics));
   return names;
 }
 

@@ -1,0 +1,18 @@
+// Where and when something was measured.
+#pragma once
+
+#include "tools/options.h"
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace ganmm::tools {
+
+// Version, commit, build, device, threads and the time in UTC.
+nlohmann::ordered_json environment_json(const DeviceArguments& arguments);
+
+// Of the checkout at the last build, "-dirty" behind it with changes that are in no commit; empty
+// when it was no git checkout.
+std::string build_commit();
+
+}  // namespace ganmm::tools
