@@ -62,6 +62,7 @@ Settings repaired(const E&) {
 constexpr std::array kMethods{
     MethodRow{"ganmm", "GANMM", "GANMM", defaults<Method::ganmm>},
     MethodRow{"ganmm-reference", "GANMM as published", "GANMM", reference},
+    MethodRow{"ganmm-em", "GANMM(EM)", "GANMM(EM)", defaults<Method::ganmm_em>},
     MethodRow{"kmeans", "k-means", "", defaults<Method::kmeans>},
     MethodRow{"gmm", "Gaussian mixture", "GMM", defaults<Method::gmm>,
               [](Settings& s, const E&) { s.regularization = 1e-3; }},
