@@ -79,6 +79,15 @@ TEST_CASE("cli: an experiment reports means, spreads and the paper's numbers, an
   check_refused(place.run(table + "3"), 2, lost);
 }
 
+TEST_CASE("cli: the help of experiment names experiments and methods") {
+  const Workplace place;
+  const Outcome help = place.run("experiment --help");
+  check_success(help);
+  check_contains(help.out, "table5    Artificial Characters");
+  check_contains(help.out, "Methods: ganmm, ganmm-reference, ");
+  check_contains(help.out, "back-clipping");
+}
+
 TEST_CASE("cli: an experiment that is interrupted keeps what is finished") {
   const Workplace place;
   check_success(
