@@ -96,7 +96,13 @@ std::string Axis::label(std::size_t tick) const {
 }
 
 std::vector<double> round_ticks(double low, double high, int count) {
-  const double wanted = std::max(high - low, 1e-9) / count;
+  // Values that are as good as equal stand in the middle of a short axis.
+  const double size = std::max(std::abs(low), 1.0);
+  if (high - low < 1e-3 * size) {
+    low -= 0.05 * size;
+    high += 0.05 * size;
+  }
+  const double wanted = (high - low) / count;
   const double power = std::pow(10, std::floor(std::log10(wanted)));
   double step = 10 * power;
   for (const double factor : {1.0, 2.0, 5.0}) {
@@ -107,7 +113,7 @@ std::vector<double> round_ticks(double low, double high, int count) {
   }
   std::vector<double> ticks;
   const double first = std::floor(low / step + 1e-9);
-  const double last = std::max(std::ceil(high / step - 1e-9), first + 1);
+  const double last = std::ceil(high / step - 1e-9);
   for (double i = first; i <= last; ++i) ticks.push_back(i * step);
   return ticks;
 }
