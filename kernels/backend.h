@@ -22,6 +22,7 @@
 #include "kernels/reduce.h"
 #include "kernels/scores.h"
 #include "kernels/select.h"
+#include "kernels/student.h"
 
 namespace ganmm::kernels::cpu {
 
@@ -183,6 +184,21 @@ void nearest_centre(Context& ctx, std::int32_t* label, T* distance, Index label_
 template <class T>
 void centre_sums(Context& ctx, double* sum, double* count, Index centres, const std::int32_t* label,
                  Index label_stride, GroupView<const T> data);
+
+// student
+template <class T>
+void student_assign(Context& ctx, GroupView<T> q, std::int32_t* label, Index label_stride,
+                    GroupView<const T> code, ParamView<const T> centre);
+template <class T>
+void student_target(Context& ctx, GroupView<T> p, GroupView<const T> q,
+                    ParamView<const T> frequency);
+template <class T>
+void student_code_gradient(Context& ctx, GroupView<T> d_code, GroupView<T> weight,
+                           GroupView<const T> code, ParamView<const T> centre,
+                           GroupView<const T> target, double scale);
+template <class T>
+void student_centre_gradient(Context& ctx, ParamView<T> d_centre, GroupView<const T> weight,
+                             GroupView<const T> code, ParamView<const T> centre);
 
 // gaussian
 template <class T>
@@ -374,6 +390,21 @@ void nearest_centre(Context& ctx, std::int32_t* label, T* distance, Index label_
 template <class T>
 void centre_sums(Context& ctx, double* sum, double* count, Index centres, const std::int32_t* label,
                  Index label_stride, GroupView<const T> data);
+
+// student
+template <class T>
+void student_assign(Context& ctx, GroupView<T> q, std::int32_t* label, Index label_stride,
+                    GroupView<const T> code, ParamView<const T> centre);
+template <class T>
+void student_target(Context& ctx, GroupView<T> p, GroupView<const T> q,
+                    ParamView<const T> frequency);
+template <class T>
+void student_code_gradient(Context& ctx, GroupView<T> d_code, GroupView<T> weight,
+                           GroupView<const T> code, ParamView<const T> centre,
+                           GroupView<const T> target, double scale);
+template <class T>
+void student_centre_gradient(Context& ctx, ParamView<T> d_centre, GroupView<const T> weight,
+                             GroupView<const T> code, ParamView<const T> centre);
 
 // gaussian
 template <class T>

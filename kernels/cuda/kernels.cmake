@@ -26,4 +26,5 @@ set(GANMM_CUDA_KERNELS
   reduce.cu
   scores.cu
   select.cu
+  student.cu
   transposed_copy.cu)

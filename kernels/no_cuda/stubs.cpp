@@ -258,6 +258,25 @@ void vote(Context&, std::int32_t*, const std::int32_t*, const std::int32_t*, Ind
   refuse("vote");
 }
 template <class T>
+void student_assign(Context&, GroupView<T>, std::int32_t*, Index, GroupView<const T>,
+                    ParamView<const T>) {
+  refuse("student_assign");
+}
+template <class T>
+void student_target(Context&, GroupView<T>, GroupView<const T>, ParamView<const T>) {
+  refuse("student_target");
+}
+template <class T>
+void student_code_gradient(Context&, GroupView<T>, GroupView<T>, GroupView<const T>,
+                           ParamView<const T>, GroupView<const T>, double) {
+  refuse("student_code_gradient");
+}
+template <class T>
+void student_centre_gradient(Context&, ParamView<T>, GroupView<const T>, GroupView<const T>,
+                             ParamView<const T>) {
+  refuse("student_centre_gradient");
+}
+template <class T>
 void gaussian_log_density(Context&, GroupView<double>, GroupView<const T>, const GaussianView&) {
   refuse("gaussian_log_density");
 }
@@ -349,6 +368,15 @@ template void window_rows<float>(Context&, GroupView<float>, GroupView<const flo
                                  const std::int32_t*, Index);
 template void nearest_centre<float>(Context&, std::int32_t*, float*, Index, GroupView<const float>,
                                     GroupView<const float>);
+template void student_assign<float>(Context&, GroupView<float>, std::int32_t*, Index,
+                                    GroupView<const float>, ParamView<const float>);
+template void student_target<float>(Context&, GroupView<float>, GroupView<const float>,
+                                    ParamView<const float>);
+template void student_code_gradient<float>(Context&, GroupView<float>, GroupView<float>,
+                                           GroupView<const float>, ParamView<const float>,
+                                           GroupView<const float>, double);
+template void student_centre_gradient<float>(Context&, ParamView<float>, GroupView<const float>,
+                                             GroupView<const float>, ParamView<const float>);
 template void gaussian_log_density<float>(Context&, GroupView<double>, GroupView<const float>,
                                           const GaussianView&);
 template void weighted_moments<float>(Context&, double*, GroupView<const double>,

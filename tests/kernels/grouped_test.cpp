@@ -11,6 +11,7 @@
 #include "kernels/reduce.h"
 #include "kernels/scores.h"
 #include "kernels/select.h"
+#include "kernels/student.h"
 #include "tests/support/devices.h"
 #include "tests/support/guard_buffer.h"
 #include "tests/support/random_data.h"
@@ -416,6 +417,37 @@ GANMM_CPU_CASE("grouped: selection and distances of N equal N of 1") {
                        label.data() + first * batch, batch);
       },
       [&] { return gathered.bits(); });
+}
+
+GANMM_CPU_CASE("grouped: Student t clusters of N equal N of 1") {
+  const Index batch = 21, clusters = 4;
+  const Rows<T> code(ctx, batch, {5}, 1);
+  const Tensor<T> centre(ctx, {clusters, 5}, 2);
+  const Param<T> frequency(ctx, kGroups, {clusters},
+                           RandomData(3).reals<T>(kGroups * clusters, 1, 9));
+  Batch<T> q(ctx, kGroups, batch, {clusters}), p(ctx, kGroups, batch, {clusters});
+  Batch<T> weight(ctx, kGroups, batch, {clusters}), d_code(ctx, kGroups, batch, {5});
+  Param<T> d_centre(ctx, kGroups, {clusters, 5});
+  GuardBuffer<std::int32_t> label(ctx, kGroups * batch);
+  check_portions(
+      [&](Index first, Index count) {
+        const auto own = [&](const auto& view) { return view.slice(first, count); };
+        student_assign<T>(ctx, own(q.view()), label.data() + first * batch, batch,
+                          own(code.input()), own(centre.input()));
+        student_target<T>(ctx, own(p.view()), own(q.input()), own(frequency.input()));
+        student_code_gradient<T>(ctx, own(d_code.view()), own(weight.view()), own(code.input()),
+                                 own(centre.input()), own(p.input()), 0.5);
+        student_centre_gradient<T>(ctx, own(d_centre.view()), own(weight.input()),
+                                   own(code.input()), own(centre.input()));
+      },
+      [&] {
+        std::vector<T> all = q.bits();
+        for (const auto& more : {p.bits(), d_code.bits(), d_centre.bits()}) {
+          all.insert(all.end(), more.begin(), more.end());
+        }
+        for (const std::int32_t k : label.get()) all.push_back(static_cast<T>(k));
+        return all;
+      });
 }
 
 TEST_CASE("grouped: partitions of N equal N partitions of 1") {
