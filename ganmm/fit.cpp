@@ -78,6 +78,17 @@ void fit_gaussians(FitResult& result, const Settings& s, GroupView<const float> 
   result.training.cancelled = runs.cancelled;
 }
 
+void fit_dec(FitResult& result, const Settings& s, GroupView<const float> rows, Lanes& lanes,
+             const IterationCallbacks& each, const FitCallbacks& callbacks) {
+  const DecResult found =
+      fit_dec(rows, s.autoencoder(), s.dec(), lanes, {each, callbacks.refreshed});
+  result.model.encoder = found.encoder;
+  result.model.centres = found.centres;
+  result.training.iterations = found.iterations;
+  result.training.converged = found.converged;
+  result.training.cancelled = found.cancelled;
+}
+
 void fit_baseline(FitResult& result, const Settings& settings, const io::Dataset& data,
                   const FitOptions& options, const FitCallbacks& callbacks) {
   Lanes lanes(options.device, options.math, options.threads, options.conv_path);
@@ -86,8 +97,10 @@ void fit_baseline(FitResult& result, const Settings& settings, const io::Dataset
   const IterationCallbacks each{callbacks.training.progress, callbacks.training.cancelled};
   if (settings.method == Method::kmeans) {
     fit_kmeans(result, settings, rows.view(), lanes, each);
-  } else {
+  } else if (settings.method == Method::gmm) {
     fit_gaussians(result, settings, rows.view(), lanes, each);
+  } else {
+    fit_dec(result, settings, rows.view(), lanes, each, callbacks);
   }
   result.training.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

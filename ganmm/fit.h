@@ -2,6 +2,7 @@
 // row with the finished model. Or the same with a simpler method.
 #pragma once
 
+#include "ganmm/dec.h"
 #include "ganmm/kmeans.h"
 #include "ganmm/model.h"
 #include "ganmm/trainer.h"
@@ -26,8 +27,9 @@ struct FitOptions {
 struct FitCallbacks {
   // Once, when all memory is reserved and training starts. Not for kmeans and gmm.
   std::function<void(const Settings& resolved, const Trainer& trainer)> started;
-  TrainerCallbacks training;  // other methods: progress and cancelled
-  PosteriorSink posteriors;   // takes those of the result, which then has none
+  TrainerCallbacks training;                         // other methods: progress and cancelled
+  std::function<void(const DecRefresh&)> refreshed;  // Method::dec
+  PosteriorSink posteriors;  // takes those of the result, which then has none
 };
 
 struct FitResult {

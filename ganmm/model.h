@@ -3,6 +3,7 @@
 // on.
 #pragma once
 
+#include "ganmm/autoencoder.h"
 #include "ganmm/gaussian_mixture.h"
 #include "ganmm/prediction.h"
 #include "ganmm/settings.h"
@@ -41,7 +42,8 @@ struct Model {
   std::vector<float> weight;
 
   // What other methods have instead of networks, match and weight, for scaled rows.
-  std::vector<float> centres;  // Method::kmeans, [N][item]
+  std::vector<float> centres;  // Method::kmeans, [N][item]; Method::dec, [N][codes]
+  Encoder encoder;             // Method::dec
   GaussianMixture gaussians;   // Method::gmm
 
   Index mixtures() const { return settings.restarts; }
@@ -53,18 +55,26 @@ struct Model {
 void save_model(const Model& model, const std::string& path);
 Model load_model(const std::string& path);
 
+// An encoder by itself, in the same format without clusters: tensors encoder.LAYER.weight and
+// .bias, which predict has no use for.
+void save_encoder(const Encoder& encoder, const io::Scaling& scaling,
+                  const std::vector<std::string>& columns, std::uint64_t seed,
+                  const std::string& path);
+
 // Posterior of cluster c at x: the mean over mixtures r of p_r(i | x), i the component of mixture r
 // that stands for c, where p_r is the softmax of the classifier's logits or, in GANMM(EM), of the
 // critics' scores, which are no log densities: there it orders clusters and is no probability; of
-// k-means 1 for the nearest centre; of a Gaussian mixture the responsibility. values: [rows][item],
-// already scaled. A row's result does not depend on the other rows. With a sink the posteriors are
-// handed to it, rows in order, instead of being kept.
+// k-means 1 for the nearest centre; of a Gaussian mixture the responsibility; of DEC the soft
+// assignment. values: [rows][item], already scaled. A row's result does not depend on the other
+// rows. With a sink the posteriors are handed to it, rows in order, instead of being kept.
 using PosteriorSink = std::function<void(std::span<const float> posteriors)>;
 Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes,
                    const PosteriorSink& sink = {});
 
 // Whether the model's method can draw samples.
-inline bool can_sample(const Model& model) { return model.settings.method != Method::kmeans; }
+inline bool can_sample(const Model& model) {
+  return trains_gans(model.settings.method) || model.settings.method == Method::gmm;
+}
 
 // `count` samples of a cluster, [count][item] in the data's own units: components are chosen by
 // their share of the cluster, then their generator is run.

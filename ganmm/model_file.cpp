@@ -155,6 +155,34 @@ void load_centres(Model& model, const Source& source) {
   model.centres = source.file.get<float>("centres");
 }
 
+void add_encoder(io::TensorFile& file, const Encoder& encoder) {
+  file.metadata["encoder"] = to_string(encoder.hidden);
+  file.metadata["codes"] = text(encoder.codes);
+  const nn::Sequential<float> net(encoder_spec(encoder.item, encoder.hidden, encoder.codes));
+  const auto specs = net.layout(1).specs();
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    file.add(specs[i].name, expected_shape(specs[i], 1), encoder.tensors[i]);
+  }
+}
+
+void load_encoder(Encoder& encoder, const Source& source, const Shape& item) {
+  encoder.item = item;
+  encoder.codes = source.meta.number<Index>("codes");
+  try {
+    encoder.hidden = parse_widths(source.meta.string("encoder"));
+    const AutoencoderSettings settings{.hidden = encoder.hidden, .codes = encoder.codes};
+    (void)settings.resolved(1);  // checks
+    const nn::Sequential<float> net(encoder_spec(item, encoder.hidden, encoder.codes));
+    const nn::ParamLayout layout = net.layout(1);
+    for (const nn::ParamSpec& spec : layout.specs()) {
+      source.expect(spec.name, expected_shape(spec, 1));
+      encoder.tensors.push_back(source.file.get<float>(spec.name));
+    }
+  } catch (const ConfigError& error) {
+    throw InputError(message("model '", source.path, "': ", error.what()));
+  }
+}
+
 std::vector<Index> covariance_shape(const GaussianMixture& g) {
   switch (g.kind) {
   case Covariance::full: return {g.components, g.features, g.features};
@@ -228,26 +256,44 @@ io::Scaling load_scaling(const Source& source, const Shape& item) {
   return scaling;
 }
 
+// What every model has.
+io::TensorFile file_of(const std::string& method, std::uint64_t seed, const Shape& item,
+                       const io::Scaling& scaling, const std::vector<std::string>& columns) {
+  io::TensorFile file;
+  file.metadata = {
+      {"format", kFormat}, {"method", method}, {"seed", text(seed)}, {"item", to_string(item)}};
+  std::string names;
+  for (const auto& column : columns) names += column + "\n";
+  file.metadata["columns"] = names;
+  file.add("scale.offset", {static_cast<Index>(scaling.offset.size())}, scaling.offset);
+  file.add("scale.factor", {static_cast<Index>(scaling.factor.size())}, scaling.factor);
+  return file;
+}
+
 }  // namespace
 
 void save_model(const Model& model, const std::string& path) {
-  io::TensorFile file;
-  file.metadata = {{"format", kFormat},
-                   {"method", to_string(model.settings.method)},
-                   {"clusters", text(model.clusters())},
-                   {"seed", text(model.settings.seed)},
-                   {"item", to_string(model.item)}};
-  std::string columns;
-  for (const auto& column : model.columns) columns += column + "\n";
-  file.metadata["columns"] = columns;
-  file.add("scale.offset", {static_cast<Index>(model.scaling.offset.size())}, model.scaling.offset);
-  file.add("scale.factor", {static_cast<Index>(model.scaling.factor.size())}, model.scaling.factor);
+  io::TensorFile file = file_of(to_string(model.settings.method), model.settings.seed, model.item,
+                                model.scaling, model.columns);
+  file.metadata["clusters"] = text(model.clusters());
   switch (model.settings.method) {
   case Method::ganmm:
   case Method::ganmm_em: save_networks(file, model); break;
   case Method::kmeans: save_centres(file, model); break;
   case Method::gmm: save_gaussians(file, model); break;
+  case Method::dec:
+    add_encoder(file, model.encoder);
+    file.add("centres", {model.clusters(), model.encoder.codes}, model.centres);
+    break;
   }
+  file.write(path);
+}
+
+void save_encoder(const Encoder& encoder, const io::Scaling& scaling,
+                  const std::vector<std::string>& columns, std::uint64_t seed,
+                  const std::string& path) {
+  io::TensorFile file = file_of("encoder", seed, encoder.item, scaling, columns);
+  add_encoder(file, encoder);
   file.write(path);
 }
 
@@ -278,6 +324,11 @@ Model load_model(const std::string& path) {
   case Method::ganmm_em: load_networks(model, source); break;
   case Method::kmeans: load_centres(model, source); break;
   case Method::gmm: load_gaussians(model, source); break;
+  case Method::dec:
+    load_encoder(model.encoder, source, model.item);
+    source.expect("centres", {model.clusters(), model.encoder.codes});
+    model.centres = file.get<float>("centres");
+    break;
   }
   model.scaling = load_scaling(source, model.item);
   return model;

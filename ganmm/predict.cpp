@@ -128,10 +128,18 @@ Prediction predict(const Model& model, std::span<const float> values, Index rows
   const Index features = model.item.count();
   require<ShapeError>(static_cast<Index>(values.size()) == rows * features, "predict: expected ",
                       rows, " rows of ", features, " values, found ", values.size(), " values");
-  if (trains_gans(model.settings.method)) return classify(model, values, rows, lanes, sink);
-  Prediction result = model.settings.method == Method::kmeans
-                          ? predict_nearest(model.centres, values, rows, model.item, lanes)
-                          : predict_gaussians(model.gaussians, values, rows, model.item, lanes);
+  Prediction result;
+  switch (model.settings.method) {
+  case Method::kmeans:
+    result = predict_nearest(model.centres, values, rows, model.item, lanes);
+    break;
+  case Method::gmm:
+    result = predict_gaussians(model.gaussians, values, rows, model.item, lanes);
+    break;
+  case Method::dec: result = predict_dec(model.encoder, model.centres, values, rows, lanes); break;
+  case Method::ganmm:
+  case Method::ganmm_em: return classify(model, values, rows, lanes, sink);
+  }
   if (sink) {
     sink(result.posteriors);
     result.posteriors = {};
@@ -143,8 +151,9 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
                           Lanes& lanes) {
   const Index clusters = model.clusters(), mixtures = model.mixtures();
   require<ConfigError>(can_sample(model),
-                       "sample: expected a model that can draw samples, found one of method "
-                       "kmeans, which has centres alone; fit with --method ganmm or gmm");
+                       "sample: expected a model that can draw samples, found one of method ",
+                       to_string(model.settings.method),
+                       ", which has centres alone; fit with --method ganmm or gmm");
   require<ConfigError>(cluster >= 0 && cluster < clusters, "sample: expected a cluster from 0 to ",
                        clusters - 1, ", found ", cluster);
   require<ConfigError>(count >= 1, "sample: expected at least one sample, found ", count);

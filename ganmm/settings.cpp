@@ -1,6 +1,7 @@
 #include "ganmm/settings.h"
 
 #include "ganmm/consensus.h"
+#include "ganmm/problems.h"
 
 #include <algorithm>
 #include <array>
@@ -21,7 +22,8 @@ struct Name {
 };
 
 constexpr std::array kMethods{Name{Method::ganmm, "ganmm"}, Name{Method::ganmm_em, "ganmm-em"},
-                              Name{Method::kmeans, "kmeans"}, Name{Method::gmm, "gmm"}};
+                              Name{Method::kmeans, "kmeans"}, Name{Method::gmm, "gmm"},
+                              Name{Method::dec, "dec"}};
 constexpr std::array kCovariances{Name{Covariance::full, "full"}, Name{Covariance::tied, "tied"},
                                   Name{Covariance::diag, "diag"},
                                   Name{Covariance::spherical, "spherical"}};
@@ -56,21 +58,8 @@ std::string name_of(const Names& names, E value) {
   return "unknown";
 }
 
-// Problems with settings, reported together.
-class Problems {
- public:
-  template <class... Parts>
-  void expect(bool good, const Parts&... parts) {
-    if (!good) text_ += (text_.empty() ? "" : "; ") + message(parts...);
-  }
-  void report() const { require<ConfigError>(text_.empty(), text_); }
-
- private:
-  std::string text_;
-};
-
 Settings resolved_baseline(Settings s, Index rows) {
-  if (s.restarts == 0) s.restarts = s.method == Method::kmeans ? 10 : 1;
+  if (s.restarts == 0) s.restarts = s.method == Method::gmm ? 1 : s.method == Method::dec ? 20 : 10;
   Problems problems;
   problems.expect(rows <= kMaxRows, "data: expected at most ", kMaxRows, " rows, found ", rows);
   problems.expect(s.clusters >= 1, "clusters (-k): expected at least 1, found ", s.clusters);
@@ -84,7 +73,16 @@ Settings resolved_baseline(Settings s, Index rows) {
                   "tolerance: expected a finite number >= 0, found ", s.tolerance);
   problems.expect(s.regularization >= 0 && std::isfinite(s.regularization),
                   "regularization: expected a finite number >= 0, found ", s.regularization);
+  problems.expect(s.refresh >= 0, "refresh: expected 0 (automatic) or more, found ", s.refresh);
   problems.report();
+  if (s.method != Method::dec) return s;
+  if (s.learning_rate == 0) s.learning_rate = DecSettings().learning_rate;
+  problems.expect(s.learning_rate > 0 && std::isfinite(s.learning_rate),
+                  "learning rate: expected a finite number > 0, found ", s.learning_rate);
+  problems.report();
+  s.epochs = s.autoencoder().resolved(rows).epochs;
+  s.batch = std::min(s.batch, rows);
+  s.pretrain = s.epochs * steps_per_epoch(rows, s.batch);
   return s;
 }
 
@@ -136,6 +134,24 @@ std::string to_string(const std::vector<SigmaStep>& sigma) {
     if (step.until > 0) text << ':' << step.until;
   }
   return text.str();
+}
+
+std::vector<Index> parse_widths(const std::string& text) {
+  std::vector<Index> widths;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const char* end = part.data() + part.size();
+    const auto read = std::from_chars(part.data(), end, widths.emplace_back());
+    require<ConfigError>(read.ec == std::errc{} && read.ptr == end, "widths '", text,
+                         "': expected numbers such as --encoder 8,16, found '", part, "'");
+  }
+  return widths;
+}
+
+std::string to_string(const std::vector<Index>& widths) {
+  std::string text;
+  for (const Index width : widths) text += (text.empty() ? "" : ",") + std::to_string(width);
+  return text;
 }
 
 Settings Settings::resolved(Index rows, Shape item) const {
@@ -249,6 +265,11 @@ Settings Settings::of(Method method) {
   } else if (method == Method::gmm) {
     s.iterations = 100;
     s.tolerance = 1e-3;
+  } else if (method == Method::dec) {
+    const DecSettings dec;
+    s.iterations = dec.iterations;
+    s.tolerance = dec.tolerance;
+    s.batch = dec.batch;
   }
   return s;
 }
@@ -267,6 +288,26 @@ Settings Settings::reference() {
   s.pretrain = 500;
   s.sigma = {{500, 0.5}, {1000, 0.2}, {2000, 0.1}, {0, 0.04}};
   return s;
+}
+
+AutoencoderSettings Settings::autoencoder() const {
+  return {.hidden = encoder,
+          .codes = codes,
+          .epochs = epochs,
+          .batch = batch,
+          .noise = corruption,
+          .seed = seed};
+}
+
+DecSettings Settings::dec() const {
+  return {.clusters = clusters,
+          .restarts = restarts,
+          .iterations = iterations,
+          .refresh = refresh,
+          .batch = batch,
+          .tolerance = tolerance,
+          .learning_rate = learning_rate,
+          .seed = seed};
 }
 
 kernels::OptimizerSettings Settings::optimizer() const {

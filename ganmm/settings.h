@@ -1,6 +1,8 @@
 // Every setting of a fit with default, unit and range.
 #pragma once
 
+#include "ganmm/autoencoder.h"
+#include "ganmm/dec.h"
 #include "kernels/core/shape.h"
 #include "kernels/optim.h"
 
@@ -16,6 +18,7 @@ enum class Method {
              // the component whose critic scores it highest
   kmeans,    // ganmm/kmeans.h
   gmm,       // ganmm/gaussian_mixture.h
+  dec,       // ganmm/dec.h
 };
 inline bool trains_gans(Method method) {
   return method == Method::ganmm || method == Method::ganmm_em;
@@ -72,13 +75,17 @@ struct SigmaStep {
 std::vector<SigmaStep> parse_sigma(const std::string& text);
 std::string to_string(const std::vector<SigmaStep>& sigma);
 
-// Defaults are GANMM's; Settings::of has those of the other methods. kmeans and gmm look at what is
-// marked with their name alone; ganmm_em at all but the classifier's and theirs.
+// "500,500,2000" and back. Throws ConfigError.
+std::vector<Index> parse_widths(const std::string& text);
+std::string to_string(const std::vector<Index>& widths);
+
+// Defaults are GANMM's; Settings::of has those of the other methods. kmeans, gmm and dec look at
+// what is marked with their name alone; ganmm_em at all but the classifier's and theirs.
 struct Settings {
   Method method = Method::ganmm;
   Index clusters = 0;  // all: N >= 1
   Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, for conv nets 1, ganmm_em 1,
-                       // kmeans 10, gmm 1
+                       // kmeans 10, gmm 1, dec 20 runs of k-means
   Select select = Select::consensus;
   InitialPartition init = InitialPartition::random;
   std::uint64_t seed = 0;  // all
@@ -90,10 +97,11 @@ struct Settings {
 
   Objective objective = Objective::wgan_gp;
   double learning_rate = 0;  // of critic and generator; 0: 2e-4 (gp), 5e-5 (clip)
+                             // dec: of the clustering; 0: 1e-4
   double penalty = 10;       // lambda of the gradient penalty
   double clip = 0.01;        // bound of the critic's weights (wgan-clip)
   Index critic_steps = 5;    // per generator step
-  Index batch = 50;          // rows per critic batch
+  Index batch = 50;          // rows per critic batch; dec: per step
 
   CriticScore critic_score = CriticScore::raw;  // ganmm_em
 
@@ -108,17 +116,24 @@ struct Settings {
   bool clip_in_pretraining = true;  // false as published (wgan-clip)
 
   std::vector<SigmaStep> sigma = {{500, 0.5}, {1000, 0.2}, {2000, 0.1}, {0, 0.04}};  // ganmm_em: 0
-  Index pretrain = 500;      // iterations on the initial partition
-  Index iterations = 5000;   // all: EM iterations at most, kmeans and gmm: of a restart
+  Index pretrain = 500;      // iterations on the initial partition; dec: follows from epochs
+  Index iterations = 5000;   // all: EM iterations at most, kmeans and gmm: of a restart, dec: steps
   Index pool = 0;            // rows classified per EM iteration; 0: all, at most max(500 N, 5000)
   Index check_every = 100;   // EM iterations between assignments of the whole data set
   double tolerance = 0.001;  // stop when fewer points (share) changed cluster between checks ...
   Index patience = 5;        // ... this many checks in a row, after sigma reached its floor
                              // kmeans: KMeansSettings::tolerance
                              // gmm: of the mean log-likelihood per row
+                             // dec: DecSettings::tolerance
 
   Covariance covariance = Covariance::full;  // gmm
   double regularization = 1e-6;              // gmm: added to every variance
+
+  std::vector<Index> encoder = {500, 500, 2000};  // dec: as in AutoencoderSettings, and below
+  Index codes = 10;
+  Index epochs = 0;
+  double corruption = 0.1;  // AutoencoderSettings::noise
+  Index refresh = 0;        // DecSettings::refresh
 
   // Fills the values that are 0 = automatic for data items of this shape, and reports all problems
   // at once as one ConfigError.
@@ -134,6 +149,9 @@ struct Settings {
 
   // The published code's behaviour, faults included (docs/architecture.md lists them).
   static Settings reference();
+
+  AutoencoderSettings autoencoder() const;  // dec
+  DecSettings dec() const;
 
   kernels::OptimizerSettings optimizer() const;         // generator
   kernels::OptimizerSettings critic_optimizer() const;  // with clipping, if any

@@ -36,7 +36,10 @@ enum class Purpose : std::uint32_t {
   partition = 8,  // random initial partition
   kmeans = 9,
   sample = 10,
-  split = 11,  // 2-means halves of the largest component
+  split = 11,            // 2-means halves of the largest component
+  embedding_rows = 12,   // order of an autoencoder's batches
+  embedding_noise = 13,  // what it adds to its inputs
+  clustering_rows = 14,  // order of DEC's batches
 };
 
 struct RandomKey {
