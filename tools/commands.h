@@ -13,6 +13,7 @@ namespace ganmm::tools {
 using Command = std::function<int()>;
 
 Command add_fit(CLI::App& program);
+Command add_embed(CLI::App& program);
 Command add_predict(CLI::App& program);
 Command add_sample(CLI::App& program);
 Command add_score(CLI::App& program);

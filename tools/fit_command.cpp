@@ -41,9 +41,10 @@ void print_summary(const FitRecord& record, const std::string& folder,
             << settings.clusters << " clusters, ";
   if (settings.restarts > 1) {
     std::cout << settings.restarts << " restarts ("
-              << (record.result.kmeans      ? "smallest inertia"
-                  : record.result.gaussians ? "largest lower bound"
-                                            : to_string(settings.select))
+              << (settings.method == Method::kmeans ? "smallest inertia"
+                  : settings.method == Method::gmm  ? "largest lower bound"
+                  : settings.method == Method::dec  ? "of k-means"
+                                                    : to_string(settings.select))
               << "), ";
   }
   std::cout << training.iterations << " iterations, "
@@ -92,6 +93,7 @@ int run_fit(const FitArguments& arguments) {
     progress.report(report);
     history.add(report);
   };
+  callbacks.refreshed = [&](const DecRefresh& refresh) { history.add(refresh); };
   callbacks.training.progress = [&](Index iteration) {
     ++steps;
     progress.iteration(iteration);

@@ -69,6 +69,7 @@ FitArguments::FitArguments(CLI::App& app) {
   add_networks(app);
   add_training(app);
   add_gaussians(app);
+  add_autoencoder(app);
   add_output(app);
 }
 
@@ -77,8 +78,9 @@ void FitArguments::add_problem(CLI::App& app) {
   app.add_option("--method", method_,
                  "ganmm (the mixture of GANs), ganmm-em (GANMM(EM): critics in place of the "
                  "classifier, no foreign rows), kmeans (greedy k-means++, Lloyd, the restart of "
-                 "the smallest inertia) or gmm (Gaussian mixture from a k-means partition, the "
-                 "restart of the largest lower bound)")
+                 "the smallest inertia), gmm (Gaussian mixture from a k-means partition, the "
+                 "restart of the largest lower bound) or dec (an autoencoder, k-means on its "
+                 "codes, both refined)")
       ->capture_default_str();
   add(app, "-k,--clusters", &Settings::clusters, "number of clusters, 1 to the number of rows");
   app.get_option("--clusters")->required()->default_str("");
@@ -92,7 +94,8 @@ void FitArguments::add_problem(CLI::App& app) {
       ->type_name("random|kmeans|FILE")
       ->capture_default_str();
   add(app, "--restarts", &Settings::restarts,
-      "mixtures trained side by side; 0: 8, for conv nets 1, ganmm-em 1, kmeans 10, gmm 1");
+      "mixtures trained side by side; 0: 8, for conv nets 1, ganmm-em 1, kmeans 10, gmm 1, dec 20 "
+      "runs of k-means on the codes");
   add_spelled(app, "--select", &Settings::select, parse_select,
               "what becomes of them: the one of most confidence (ganmm-em's default, which says "
               "little there), their consensus, or all: as confidence, and every partition is kept");
@@ -131,20 +134,25 @@ void FitArguments::add_training(CLI::App& app) {
   const std::string group = "Training";
   const auto first = app.get_options().size();
   add(app, "--iterations", &Settings::iterations,
-      "EM iterations at most; kmeans: 300, gmm: 100 of a restart");
+      "EM iterations at most; kmeans: 300, gmm: 100 of a restart; dec: 8000 steps after the "
+      "autoencoder's");
   add(app, "--tolerance", &Settings::tolerance,
       "stop when a smaller share of the points changes cluster from check to check ...; kmeans: "
       "when the squared shifts of the centres sum up to at most this x the features' mean "
-      "variance (1e-4); gmm: when the mean log-likelihood per row changes by less (1e-3)");
+      "variance (1e-4); gmm: when the mean log-likelihood per row changes by less (1e-3); dec: "
+      "from "
+      "refresh to refresh");
   const auto of_all_methods = app.get_options().size();
+  add(app, "--batch", &Settings::batch, "rows per critic step; dec: per step, 256");
+  add(app, "--learning-rate", &Settings::learning_rate,
+      "of critics and generators; 0: 2e-4 (wgan-gp), 5e-5 (wgan-clip); dec: of encoder and "
+      "centres, 0: 1e-4");
+  const auto of_all_nets = app.get_options().size();
   add(app, "--pretrain", &Settings::pretrain,
       "iterations on the first partition before the first EM iteration");
   add(app, "--patience", &Settings::patience, "... in this many checks in a row");
   add(app, "--check-every", &Settings::check_every, "EM iterations between checks");
-  add(app, "--batch", &Settings::batch, "rows per critic step");
   add(app, "--critic-steps", &Settings::critic_steps, "critic steps per generator step");
-  add(app, "--learning-rate", &Settings::learning_rate,
-      "of critics and generators; 0: 2e-4 (wgan-gp), 5e-5 (wgan-clip)");
   add_spelled(app, "--sigma", &Settings::sigma, parse_sigma,
               "share of a batch from other clusters, until which EM iteration: SHARE:UNTIL,...,"
               "SHARE; ganmm-em: 0");
@@ -167,7 +175,8 @@ void FitArguments::add_training(CLI::App& app) {
   const auto from = [&](std::size_t number) {
     return options.begin() + static_cast<std::ptrdiff_t>(number);
   };
-  of_gans_.insert(of_gans_.end(), from(of_all_methods), from(of_all_gans));
+  of_nets_.insert(of_nets_.end(), from(of_all_methods), from(of_all_nets));
+  of_gans_.insert(of_gans_.end(), from(of_all_nets), from(of_all_gans));
   of_ganmm_.insert(of_ganmm_.end(), from(of_ganmm_em), options.end());
   std::for_each(from(first), options.end(), [&](CLI::Option* option) { option->group(group); });
 }
@@ -181,6 +190,26 @@ void FitArguments::add_gaussians(CLI::App& app) {
     option->group("Gaussian mixture (--method gmm)");
     of_gmm_.push_back(option);
   }
+}
+
+void FitArguments::add_autoencoder(CLI::App& app) {
+  const auto first = app.get_options().size();
+  add_spelled(app, "--encoder", &Settings::encoder, parse_widths,
+              "widths of the encoder's hidden layers; the decoder mirrors them");
+  add(app, "--codes", &Settings::codes, "width of the code layer");
+  add(app, "--epochs", &Settings::epochs,
+      "the autoencoder's passes over the rows; 0: 50, for small data more, 2000 steps");
+  add(app, "--corruption", &Settings::corruption,
+      "deviation of the noise added to the autoencoder's scaled inputs");
+  add(app, "--refresh", &Settings::refresh,
+      "steps between the passes over all rows that renew the target and may end the training; 0: "
+      "half a pass, 30 to 140");
+  const auto options = app.get_options();
+  std::for_each(options.begin() + static_cast<std::ptrdiff_t>(first), options.end(),
+                [&](CLI::Option* option) {
+                  option->group("Autoencoder and clustering (--method dec)");
+                  of_dec_.push_back(option);
+                });
 }
 
 void FitArguments::add_output(CLI::App& app) {
@@ -205,10 +234,12 @@ void FitArguments::require_options_of(Method method) const {
                            to_string(method), "; leave it out");
     }
   };
+  only_for({Method::ganmm, Method::ganmm_em, Method::dec}, of_nets_);
   only_for({Method::ganmm, Method::ganmm_em}, of_gans_);
   only_for({Method::ganmm}, of_ganmm_);
   only_for({Method::ganmm_em}, of_ganmm_em_);
   only_for({Method::gmm}, of_gmm_);
+  only_for({Method::dec}, of_dec_);
 }
 
 FitOptions FitArguments::options(const io::Dataset& dataset) const {

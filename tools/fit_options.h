@@ -42,6 +42,7 @@ class FitArguments {
   void add_networks(CLI::App& app);
   void add_training(CLI::App& app);
   void add_gaussians(CLI::App& app);
+  void add_autoencoder(CLI::App& app);
   void add_output(CLI::App& app);
   void require_options_of(Method method) const;
 
@@ -52,8 +53,8 @@ class FitArguments {
   std::string compat_;
   std::string method_ = to_string(Method::ganmm);
   const CLI::Option* hidden_ = nullptr;
-  // Which other methods do not have; of_gans_: of ganmm and ganmm-em.
-  std::vector<const CLI::Option*> of_gans_, of_ganmm_, of_ganmm_em_, of_gmm_;
+  // Which other methods do not have; of_gans_: of ganmm and ganmm-em, of_nets_: of these and dec.
+  std::vector<const CLI::Option*> of_nets_, of_gans_, of_ganmm_, of_ganmm_em_, of_gmm_, of_dec_;
 };
 
 }  // namespace ganmm::tools

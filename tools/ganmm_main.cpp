@@ -53,9 +53,9 @@ int run(int argc, char** argv) {
   program.config_formatter(std::make_shared<CommandConfig>(program));
 
   using namespace ganmm::tools;
-  const std::array commands{add_fit(program),   add_predict(program),    add_sample(program),
-                            add_score(program), add_experiment(program), add_info(program),
-                            add_bench(program)};
+  const std::array commands{add_fit(program),    add_embed(program), add_predict(program),
+                            add_sample(program), add_score(program), add_experiment(program),
+                            add_info(program),   add_bench(program)};
   const std::vector<CLI::App*> apps = program.get_subcommands(nullptr);
   try {
     program.parse(argc, argv);
@@ -65,9 +65,10 @@ int run(int argc, char** argv) {
                 kBadInput);
   }
   if (program.get_subcommands().empty()) {
-    return fail("expected a command: fit, predict, sample, score, experiment, info or bench; see "
-                "ganmm --help",
-                kBadInput);
+    return fail(
+        "expected a command: fit, embed, predict, sample, score, experiment, info or bench; "
+        "see ganmm --help",
+        kBadInput);
   }
   const auto called = std::find(apps.begin(), apps.end(), program.get_subcommands().front());
   const int code = commands[static_cast<std::size_t>(called - apps.begin())]();

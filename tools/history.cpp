@@ -6,6 +6,15 @@ namespace ganmm::tools {
 
 History::History(const Settings& settings, std::span<const std::int32_t> labels) : labels_(labels) {
   text_.precision(9);
+  const auto add_sizes = [&] {
+    for (Index cluster = 0; cluster < settings.clusters; ++cluster) text_ << ",size_" << cluster;
+  };
+  if (settings.method == Method::dec) {
+    text_ << "iteration,changed,divergence,confidence";
+    add_sizes();
+    text_ << (labels_.empty() ? "" : ",purity,ari,nmi") << '\n';
+    return;
+  }
   if (!trains_gans(settings.method)) {
     text_ << "iteration," << (settings.method == Method::kmeans ? "inertia" : "lower_bound")
           << '\n';
@@ -13,7 +22,7 @@ History::History(const Settings& settings, std::span<const std::int32_t> labels)
   }
   text_ << "iteration,seconds,restart,changed,confidence,classifier_loss,critic_loss,penalty,"
            "generator_loss";
-  for (Index cluster = 0; cluster < settings.clusters; ++cluster) text_ << ",size_" << cluster;
+  add_sizes();
   text_ << ",restarted" << (labels_.empty() ? "" : ",purity,ari,nmi") << '\n';
 }
 
@@ -24,6 +33,20 @@ void History::add(const FitResult& result) {
   };
   if (result.kmeans) add_trace(result.kmeans->best.trace);
   if (result.gaussians) add_trace(result.gaussians->best.trace);
+}
+
+void History::add(const DecRefresh& refresh) {
+  text_ << refresh.iteration << ',' << refresh.changed << ',' << refresh.divergence << ','
+        << refresh.confidence;
+  for (const Index size : refresh.sizes) text_ << ',' << size;
+  add_scores(refresh.labels);
+  text_ << '\n';
+}
+
+void History::add_scores(std::span<const std::int32_t> assignments) {
+  if (labels_.empty()) return;
+  const Scores scores = score(assignments, labels_);
+  text_ << ',' << scores.purity << ',' << scores.ari << ',' << scores.nmi;
 }
 
 void History::add(const Report& report) {
@@ -39,10 +62,7 @@ void History::add(const Report& report) {
     for (std::size_t i = 0; i < m.restarted.size(); ++i) {
       text_ << (i == 0 ? "" : " ") << m.restarted[i];
     }
-    if (!labels_.empty()) {
-      const Scores scores = score(report.assignments.subspan(r * rows, rows), labels_);
-      text_ << ',' << scores.purity << ',' << scores.ari << ',' << scores.nmi;
-    }
+    add_scores(report.assignments.subspan(r * rows, rows));
     text_ << '\n';
   }
 }

@@ -1,4 +1,4 @@
-// history.csv: one row per check and restart, or per iteration of the chosen restart.
+// history.csv: one row per check and restart, per refresh, or per iteration of the chosen restart.
 #pragma once
 
 #include "ganmm/fit.h"
@@ -16,10 +16,13 @@ class History {
   History(const Settings& settings, std::span<const std::int32_t> labels);
 
   void add(const Report& report);
+  void add(const DecRefresh& refresh);
   void add(const FitResult& result);  // methods that make no reports
   std::string text() const { return text_.str(); }
 
  private:
+  void add_scores(std::span<const std::int32_t> assignments);
+
   std::span<const std::int32_t> labels_;
   std::ostringstream text_;
 };

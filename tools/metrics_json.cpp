@@ -11,8 +11,9 @@ using Json = nlohmann::ordered_json;
 
 double samples_per_second(const FitRecord& record) {
   const Settings& s = record.settings;
-  const Index rows =
-      trains_gans(s.method) ? s.restarts * s.clusters * s.critic_steps * s.batch : record.data.rows;
+  const Index rows = trains_gans(s.method)     ? s.restarts * s.clusters * s.critic_steps * s.batch
+                     : s.method == Method::dec ? s.batch
+                                               : record.data.rows;
   const double all = static_cast<double>(record.steps) * static_cast<double>(rows);
   return record.result.training.seconds > 0 ? all / record.result.training.seconds : 0;
 }
@@ -50,6 +51,18 @@ std::vector<Index> cluster_sizes(const FitRecord& record) {
 }
 
 Json settings_json(const Settings& s, io::ScaleKind scale) {
+  if (s.method == Method::dec) {
+    return {{"scale", io::to_string(scale)},
+            {"encoder", to_string(s.encoder)},
+            {"codes", s.codes},
+            {"epochs", s.epochs},
+            {"corruption", s.corruption},
+            {"batch", s.batch},
+            {"iterations", s.iterations},
+            {"learning_rate", s.learning_rate},
+            {"refresh", s.refresh},
+            {"tolerance", s.tolerance}};
+  }
   if (s.method == Method::gmm) {
     return {{"scale", io::to_string(scale)},
             {"covariance", to_string(s.covariance)},

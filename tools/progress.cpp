@@ -64,8 +64,10 @@ void Progress::draw(Clock::time_point now) {
   if (pretraining_) {
     line << "pre-training " << settings_.pretrain + iteration_ + 1 << '/' << settings_.pretrain;
   } else {
-    line << (settings_.method == Method::kmeans ? "k-means " : "EM ") << iteration_ + 1 << '/'
-         << settings_.iterations;
+    line << (settings_.method == Method::kmeans ? "k-means "
+             : settings_.method == Method::dec  ? "DEC "
+                                                : "EM ")
+         << iteration_ + 1 << '/' << settings_.iterations;
   }
   if (checked_) {
     line << std::setprecision(2) << "  changed " << 100 * changed_ << " %  confidence "

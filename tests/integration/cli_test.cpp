@@ -143,8 +143,29 @@ TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, n
       {"fit good.npy -k 2 --method ganmm-em --compat reference", "--compat"},
       {"fit good.npy -k 2 --method ganmm-em --covariance full", "--covariance"},
       {"fit images.npy -k 2 --method ganmm-em --objective wgan-clip --scale minmax", "batch norm"},
+      {"fit good.npy -k 13 --method dec", "found 13"},
+      {"fit good.npy -k 2 --method dec --encoder 8,x", "--encoder 8,16"},
+      {"fit good.npy -k 2 --method dec --encoder 8,0", "units"},
+      {"fit good.npy -k 2 --method dec --codes 0", "codes"},
+      {"fit good.npy -k 2 --method dec --corruption -1", "corruption"},
+      {"fit good.npy -k 2 --method dec --refresh -1", "refresh"},
+      {"fit good.npy -k 2 --method dec --learning-rate -1", "learning rate"},
+      {"fit good.npy -k 2 --method dec --pretrain 5", "--pretrain"},
+      {"fit good.npy -k 2 --method dec --init kmeans", "--init"},
+      {"fit good.npy -k 2 --method kmeans --batch 5", "ganmm or ganmm-em or dec alone"},
+      {"fit good.npy -k 2 --codes 5", "--codes"},
+      {"embed good.npy", "--out"},
+      {"embed missing.npy --out codes.npy", "missing.npy"},
+      {"embed good.npy --out codes.npy --codes 0", "codes"},
+      {"embed good.npy --out codes.npy --encoder 8,x", "--encoder"},
+      {"embed good.npy --out codes.npy --epochs -1", "epochs"},
+      {"embed good.npy --out codes.npy --batch 0", "batch"},
+      {"embed good.npy --out codes.npy --learning-rate 0", "learning rate"},
+      {"embed good.npy --out codes.npy --scale bogus", "bogus"},
+      {"embed good.npy --out codes.npy --backend cuda", "CUDA"},
+      {"embed good.npy --out good.npy/codes.npy", "good.npy"},
       {"bogus", "bogus"},
-      {"", "fit, predict"},
+      {"", "fit, embed, predict"},
   };
 #if GANMM_HAVE_ZLIB
   const std::string packed = io::test::gzip_stored("a,b\n1,2\n3,4\n5,6\n");
@@ -343,6 +364,72 @@ TEST_CASE("cli: ganmm-em has ganmm's files, and a choice of the score that decid
   CHECK(metrics["restarts"] == 1);
   CHECK(metrics["select"] == "confidence");
   CHECK(metrics["settings"]["critic_score"] == "raw");
+}
+
+TEST_CASE("cli: dec writes a run folder that predict reads") {
+  const Workplace place;
+  const Points points = blobs(200, 6);
+  place.write("points.npy", points.values);
+  place.write("labels.npy", points.labels);
+  const Outcome fitted = place.run(
+      "fit points.npy -k 3 --method dec --encoder 16,32 --codes 3 --epochs 200 --iterations 90 "
+      "--tolerance 0 --labels labels.npy --json --out run");
+  check_success(fitted);
+  const auto metrics = nlohmann::json::parse(fitted.out);
+  CHECK(metrics["method"] == "dec");
+  CHECK(metrics["restarts"] == 20);
+  CHECK(metrics["iterations"] == 90);
+  CHECK(metrics["converged"] == false);
+  CHECK(metrics["chosen_restart"].is_null());
+  CHECK(metrics["ari"] == 1.0);
+  CHECK(metrics["settings"]["encoder"] == "16,32");
+  CHECK(metrics["settings"]["epochs"] == 200);
+  CHECK_FALSE(metrics["settings"].contains("sigma"));
+  // 200 and 90 steps of all 200 rows.
+  CHECK(metrics["samples_per_second"].get<double>() * metrics["seconds"].get<double>() ==
+        doctest::Approx(290 * 200));
+  const std::string history = place.read("run/history.csv");
+  check_contains(history, "iteration,changed,divergence,confidence,size_0,size_1,size_2,purity,");
+  CHECK(std::count(history.begin(), history.end(), '\n') == 1 + 4);  // 0, 30, 60, 90
+  check_success(place.run("predict run/model.safetensors points.npy --out again"));
+  CHECK(place.read("again/assignments.npy") == place.read("run/assignments.npy"));
+  CHECK(place.read("again/posteriors.npy") == place.read("run/posteriors.npy"));
+  check_refused(place.run("sample run/model.safetensors --out none"), 2, "dec");
+  CHECK_FALSE(place.exists("none"));
+
+  const Outcome verbose = place.run(
+      "fit points.npy -k 3 --method dec --encoder 8 --codes 2 --epochs 5 --iterations 5 --quiet "
+      "--verbose --out short");
+  CHECK(verbose.code == 0);
+  CHECK(verbose.out.empty());
+  check_contains(verbose.err, "\"encoder\":\"8\",\"codes\":2,\"epochs\":5");
+}
+
+TEST_CASE("cli: embed writes codes that fit reads, and the encoder that made them") {
+  const Workplace place;
+  const Points points = blobs(200, 6);
+  place.write("points.npy", points.values);
+  place.write("labels.npy", points.labels);
+  const std::string embed = "embed points.npy --encoder 16,32 --codes 3 --epochs 200 ";
+  const Outcome embedded = place.run(embed + "--model encoder.safetensors --out codes.npy");
+  check_success(embedded);
+  check_contains(embedded.out, "200 points of 6 features in 3 codes, 200 steps");
+  check_contains(embedded.out, "\ncodes.npy encoder.safetensors\n");
+  check_contains(place.read("codes.npy"), "(200, 3)");
+  for (const char* tensor : {"encoder.0.weight", "encoder.2.bias", "scale.factor"}) {
+    check_contains(place.read("encoder.safetensors"), tensor);
+  }
+  check_success(place.run(embed + "--threads 3 --quiet --out again.npy"));
+  CHECK(place.read("again.npy") == place.read("codes.npy"));
+  check_success(place.run(embed + "--seed 1 --out other.npy"));
+  CHECK(place.read("other.npy") != place.read("codes.npy"));
+  const Outcome fitted = place.run(
+      "fit codes.npy -k 3 --method kmeans --scale none --labels labels.npy --json --out run");
+  check_success(fitted);
+  CHECK(nlohmann::json::parse(fitted.out)["ari"] == 1.0);
+  const Outcome predicted = place.run("predict encoder.safetensors points.npy --out none");
+  check_refused(predicted, 2, "encoder");
+  CHECK_FALSE(place.exists("none"));
 }
 
 TEST_CASE("cli: predict refuses columns in another order, and takes data without names") {
