@@ -112,6 +112,24 @@ TEST_CASE("settings: names are parsed back and unknown ones list the choices") {
                        ConfigError);
 }
 
+TEST_CASE("settings: widths are read and written, DEC's automatic values follow the rows") {
+  CHECK(parse_widths("500,20") == std::vector<Index>{500, 20});
+  CHECK(to_string(std::vector<Index>{500, 20}) == "500,20");
+  for (const char* bad : {"5,x", "5,,5", "5 ,5"}) {
+    CHECK_THROWS_WITH_AS((void)parse_widths(bad), doctest::Contains("found"), ConfigError);
+  }
+  Settings s = Settings::of(Method::dec);
+  s.clusters = 3;
+  const Settings few = s.resolved(100, {4}), many = s.resolved(60000, {4});
+  CHECK(few.restarts == 20);
+  CHECK(few.batch == 100);
+  CHECK(few.pretrain == 2000);
+  CHECK(many.batch == 256);
+  CHECK(many.pretrain == 50 * 234);
+  s.encoder.clear();
+  CHECK_THROWS_AS((void)s.resolved(100, {4}), ConfigError);
+}
+
 TEST_CASE("settings: limits that several settings share are checked before training") {
   Settings s = valid();
   s.clusters = 50;
