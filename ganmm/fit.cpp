@@ -1,6 +1,7 @@
 #include "ganmm/fit.h"
 
 #include "ganmm/device_rows.h"
+#include "ganmm/restarts.h"
 
 #include <algorithm>
 #include <chrono>
@@ -9,38 +10,6 @@
 
 namespace ganmm {
 namespace {
-
-// Restarts whose posteriors are numbers, the most confident first.
-std::vector<Index> by_confidence(const std::vector<double>& confidence) {
-  std::vector<Index> order;
-  for (Index r = 0; r < static_cast<Index>(confidence.size()); ++r) {
-    if (std::isfinite(confidence[static_cast<std::size_t>(r)])) order.push_back(r);
-  }
-  std::ranges::stable_sort(order, std::greater{},
-                           [&](Index r) { return confidence[static_cast<std::size_t>(r)]; });
-  return order;
-}
-
-void fit_mixtures(FitResult& result, const Settings& settings, io::Dataset& data,
-                  const FitOptions& options, const FitCallbacks& callbacks) {
-  const Index n = data.rows;
-  // A lane beyond the number of GANs would hold memory and find no work.
-  const int threads = options.threads == 0 ? hardware_threads() : options.threads;
-  const int lane_count =
-      static_cast<int>(std::min<Index>(threads, settings.restarts * settings.clusters));
-  Lanes lanes(options.device, options.math, lane_count, options.conv_path);
-  Trainer trainer(settings, data.values, n, data.item, options.initial, lanes);
-  if (callbacks.started) callbacks.started(settings, trainer);
-  result.training = trainer.run(callbacks.training);
-
-  std::vector<Index> mixtures = by_confidence(result.training.confidence);
-  if (settings.select != Select::consensus || mixtures.size() == 1) {
-    mixtures.resize(1);
-    result.chosen_restart = mixtures[0];
-  }
-  std::ranges::sort(mixtures);
-  result.model = trainer.extract(mixtures);
-}
 
 // Centres of the scaled rows; the model's other parts are the caller's.
 void fit_kmeans(FitResult& result, const Settings& s, GroupView<const float> rows, Lanes& lanes,
@@ -118,7 +87,7 @@ FitResult fit(io::Dataset& data, const FitOptions& options, const FitCallbacks& 
   const io::Scaling scaling = io::fit_scaling(data, options.scale);
   io::apply(scaling, data.values, features);
   if (trains_gans(settings.method)) {
-    fit_mixtures(result, settings, data, options, callbacks);
+    fit_restarts(result, settings, data, options, callbacks);
   } else {
     fit_baseline(result, settings, data, options, callbacks);
   }

@@ -15,7 +15,7 @@
 namespace ganmm {
 
 struct FitOptions {
-  Settings settings;  // 0 = automatic where the field says so
+  Settings settings = Settings::of(Method::ganmm);  // 0 = automatic where the field says so
   io::ScaleKind scale = io::ScaleKind::automatic;
   Device device;
   MathMode math = MathMode::fp32;
@@ -25,7 +25,7 @@ struct FitOptions {
 };
 
 struct FitCallbacks {
-  // Once, when all memory is reserved and training starts. Not for kmeans and gmm.
+  // When all memory is reserved and a training starts (ganmm/restarts.h). Not for kmeans and gmm.
   std::function<void(const Settings& resolved, const Trainer& trainer)> started;
   TrainerCallbacks training;                         // other methods: progress and cancelled
   std::function<void(const DecRefresh&)> refreshed;  // Method::dec
@@ -37,6 +37,10 @@ struct FitResult {
   Prediction prediction;      // of the training data, in file order: what predict gives on the file
   TrainingOutcome training;   // other methods have neither its confidence nor its assignments
   Index chosen_restart = -1;  // -1 for a consensus
+  // Of ganmm: the restarts that the model is made of, and how well each restart's partition keeps
+  // neighbours together (ganmm/neighbours.h), empty where that was not asked for.
+  std::vector<Index> kept_restarts;
+  std::vector<double> agreement;
   std::optional<KMeansRuns> kmeans;              // Method::kmeans
   std::optional<GaussianMixtureRuns> gaussians;  // Method::gmm
 };

@@ -1,7 +1,6 @@
 #include "ganmm/gaussian_mixture.h"
 
 #include "ganmm/cholesky.h"
-#include "ganmm/device_rows.h"
 #include "ganmm/gaussian_factors.h"
 #include "ganmm/kmeans.h"
 #include "kernels/random.h"
@@ -208,13 +207,12 @@ std::vector<std::int32_t> gaussian_mixture_start(GroupView<const float> data, In
   return labels;
 }
 
-Prediction predict_gaussians(const GaussianMixture& mixture, std::span<const float> values,
-                             Index rows, Shape item, Lanes& lanes) {
+Prediction predict_gaussians(const GaussianMixture& mixture, GroupView<const float> data,
+                             Lanes& lanes) {
   constexpr Index most_rows = 65536;  // of a task on a GPU
-  const Index n = mixture.components;
+  const Index n = mixture.components, rows = data.batch;
   const Index step = std::min(task_rows(lanes, rows), most_rows);
   const Index chunks = (rows + step - 1) / step;
-  const DeviceRows data(values, rows, item, lanes);
   Arena arena(lanes.device());
   DeviceGaussians gaussians(arena, 1, mixture.kind, n, mixture.features);
   std::vector<Buffer<double>> density;
@@ -238,8 +236,7 @@ Prediction predict_gaussians(const GaussianMixture& mixture, std::span<const flo
     Context& ctx = lanes.context(lane);
     const Index first = chunk * step, count = std::min(step, rows - first);
     const GroupView<double> view(density[static_cast<std::size_t>(lane)].data(), 1, count, {n});
-    kernels::gaussian_log_density<float>(ctx, view, data.view().rows(first, count),
-                                         gaussians.view(0, 1));
+    kernels::gaussian_log_density<float>(ctx, view, data.rows(first, count), gaussians.view(0, 1));
     kernels::responsibilities(ctx, total.data() + chunk, view);
     std::vector<double> posterior(size(count * n));
     ctx.copy_to_host(posterior.data(), view.data, posterior.size() * sizeof(double));

@@ -68,10 +68,10 @@ std::vector<std::int32_t> gaussian_mixture_start(GroupView<const float> data, In
                                                  Index restarts, const RandomKey& key,
                                                  Lanes& lanes);
 
-// values: [rows][item]. Posteriors are responsibilities. A row's result does not depend on the
-// other rows.
-Prediction predict_gaussians(const GaussianMixture& mixture, std::span<const float> values,
-                             Index rows, Shape item, Lanes& lanes);
+// rows: [1][n][item] in the memory of lanes.device(). Posteriors are responsibilities. A row's
+// result does not depend on the other rows.
+Prediction predict_gaussians(const GaussianMixture& mixture, GroupView<const float> rows,
+                             Lanes& lanes);
 
 // [count][D] draws from one component, made of normals of the lanes' device.
 std::vector<float> sample_gaussian(const GaussianMixture& mixture, Index component, Index count,

@@ -1,4 +1,5 @@
 // Classification and sampling with a finished model.
+#include "ganmm/device_rows.h"
 #include "ganmm/hungarian.h"
 #include "ganmm/kmeans.h"
 #include "ganmm/mixture.h"
@@ -134,7 +135,8 @@ Prediction predict(const Model& model, std::span<const float> values, Index rows
     result = predict_nearest(model.centres, values, rows, model.item, lanes);
     break;
   case Method::gmm:
-    result = predict_gaussians(model.gaussians, values, rows, model.item, lanes);
+    result = predict_gaussians(model.gaussians, DeviceRows(values, rows, model.item, lanes).view(),
+                               lanes);
     break;
   case Method::dec: result = predict_dec(model.encoder, model.centres, values, rows, lanes); break;
   case Method::ganmm:

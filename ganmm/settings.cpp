@@ -36,9 +36,14 @@ constexpr std::array kCriticScores{Name{CriticScore::raw, "raw"},
                                    Name{CriticScore::standardized, "standardized"}};
 constexpr std::array kSelects{Name{Select::confidence, "confidence"},
                               Name{Select::consensus, "consensus"}, Name{Select::all, "all"}};
-constexpr std::array kInits{Name{InitialPartition::random, "random"},
-                            Name{InitialPartition::kmeans, "kmeans"},
-                            Name{InitialPartition::given, "file"}};
+constexpr std::array kInits{
+    Name{InitialPartition::random, "random"}, Name{InitialPartition::kmeans, "kmeans"},
+    Name{InitialPartition::gmm, "gmm"}, Name{InitialPartition::mixed, "mixed"},
+    Name{InitialPartition::given, "file"}};
+
+constexpr std::array kStarts{Name{GeneratorStart::automatic, "auto"},
+                             Name{GeneratorStart::random, "random"},
+                             Name{GeneratorStart::gaussian, "gaussian"}};
 
 template <class Names>
 auto parse(const char* what, const Names& names, const std::string& text) {
@@ -97,6 +102,9 @@ Objective parse_objective(const std::string& name) { return parse("objective", k
 CriticScore parse_critic_score(const std::string& name) {
   return parse("critic score", kCriticScores, name);
 }
+GeneratorStart parse_start(const std::string& name) {
+  return parse("generator start", kStarts, name);
+}
 Select parse_select(const std::string& name) { return parse("selection", kSelects, name); }
 std::string to_string(Method method) { return name_of(kMethods, method); }
 std::string to_string(Covariance covariance) { return name_of(kCovariances, covariance); }
@@ -104,6 +112,7 @@ std::string to_string(NetKind kind) { return name_of(kNets, kind); }
 std::string to_string(Objective objective) { return name_of(kObjectives, objective); }
 std::string to_string(CriticScore score) { return name_of(kCriticScores, score); }
 std::string to_string(Select select) { return name_of(kSelects, select); }
+std::string to_string(GeneratorStart start) { return name_of(kStarts, start); }
 std::string to_string(InitialPartition init) { return name_of(kInits, init); }
 
 std::vector<SigmaStep> parse_sigma(const std::string& text) {
@@ -164,9 +173,35 @@ Settings Settings::resolved(Index rows, Shape item) const {
     s.net = image && item[0] >= 8 && item[1] >= 8 ? NetKind::conv : NetKind::mlp;
   }
   if (s.net == NetKind::small) s.hidden = 32;
-  if (s.restarts == 0) s.restarts = s.net == NetKind::conv || s.critics_assign() ? 1 : 8;
+  const bool mixed = s.init == InitialPartition::mixed && s.net != NetKind::conv;
+  if (s.restarts == 0) {
+    s.restarts = s.net == NetKind::conv || s.critics_assign() ? 1 : mixed ? 16 : 8;
+  }
+  if (s.init == InitialPartition::mixed && (!mixed || s.restarts == 1)) {
+    s.init = InitialPartition::random;
+  }
   if (s.noise == 0) s.noise = s.net == NetKind::conv ? 128 : 64;
   if (s.learning_rate == 0) s.learning_rate = s.objective == Objective::wgan_gp ? 2e-4 : 5e-5;
+  if (s.init != InitialPartition::mixed) {  // those of its restarts differ
+    const bool warm = s.init != InitialPartition::random && s.net != NetKind::conv;
+    if (s.net == NetKind::conv) s.start = GeneratorStart::random;
+    if (s.start == GeneratorStart::automatic) {
+      s.start = warm ? GeneratorStart::gaussian : GeneratorStart::random;
+    }
+    if (s.generator_learning_rate == 0) {
+      s.generator_learning_rate = warm ? 0.1 * s.learning_rate : s.learning_rate;
+    }
+    if (s.sigma.empty()) {
+      // Until a tenth, a fifth and two fifths of the run, as far as it has so many iterations.
+      const std::array<SigmaStep, 3> steps{
+          {{s.iterations / 10, 0.5}, {s.iterations / 5, 0.2}, {2 * s.iterations / 5, 0.1}}};
+      for (const SigmaStep& step : steps) {
+        const Index before = s.sigma.empty() ? 0 : s.sigma.back().until;
+        if (!warm && step.until > before) s.sigma.push_back(step);
+      }
+      s.sigma.push_back({0, 0.04});
+    }
+  }
   if (s.classifier_learning_rate == 0) {
     // On images a classifier this quick tells the generators apart by their artefacts and locks the
     // partition in.
@@ -221,7 +256,10 @@ Settings Settings::resolved(Index rows, Shape item) const {
          s.tolerance);
   expect(s.patience >= 1, "patience: expected >= 1, found ", s.patience);
   expect(s.pool >= 0, "pool: expected 0 (automatic) or more, found ", s.pool);
-  expect(!s.sigma.empty() && s.sigma.back().until == 0,
+  expect(s.generator_learning_rate >= 0 && std::isfinite(s.generator_learning_rate),
+         "generator learning rate: expected a finite number >= 0, found ",
+         s.generator_learning_rate);
+  expect(s.sigma.empty() || s.sigma.back().until == 0,
          "sigma: expected a last share without an iteration");
   for (std::size_t i = 0; i < s.sigma.size(); ++i) {
     const SigmaStep& step = s.sigma[i];
@@ -256,7 +294,10 @@ Settings Settings::resolved(Index rows, Shape item) const {
 Settings Settings::of(Method method) {
   Settings s;
   s.method = method;
-  if (method == Method::ganmm_em) {
+  if (method == Method::ganmm) {
+    s.init = InitialPartition::mixed;
+    s.regularization = 1e-3;
+  } else if (method == Method::ganmm_em) {
     s.select = Select::confidence;
     s.sigma = {{0, 0.0}};
   } else if (method == Method::kmeans) {
@@ -312,7 +353,7 @@ DecSettings Settings::dec() const {
 
 kernels::OptimizerSettings Settings::optimizer() const {
   kernels::OptimizerSettings o;
-  o.learning_rate = learning_rate;
+  o.learning_rate = generator_learning_rate;
   if (objective == Objective::wgan_clip) {
     o.kind = kernels::OptimizerKind::rmsprop;
     o.beta2 = 0.9;
@@ -323,6 +364,7 @@ kernels::OptimizerSettings Settings::optimizer() const {
 
 kernels::OptimizerSettings Settings::critic_optimizer() const {
   auto o = optimizer();
+  o.learning_rate = learning_rate;
   if (objective == Objective::wgan_clip) o.clip = clip;
   return o;
 }

@@ -49,7 +49,19 @@ enum class Select {
   consensus,   // one partition from all restarts, by voting (ganmm/consensus.h)
   all,         // as confidence, and every restart's assignments are kept
 };
-enum class InitialPartition { random, kmeans, given };
+// What generators are before they are trained.
+enum class GeneratorStart {
+  automatic,  // random with random partitions, otherwise gaussian
+  random,     // weights as of Glorot & Bengio
+  gaussian,   // the Gaussian of the component's rows (ganmm/gaussian_start.h); conv nets: random
+};
+enum class InitialPartition {
+  random,  // equal parts
+  kmeans,
+  gmm,    // of a Gaussian mixture with full covariances, from a k-means partition
+  mixed,  // half of the restarts random, the others gmm (ganmm/restarts.h); with one restart random
+  given,
+};
 
 Method parse_method(const std::string& name);
 Covariance parse_covariance(const std::string& name);
@@ -57,6 +69,7 @@ NetKind parse_net(const std::string& name);
 Objective parse_objective(const std::string& name);
 CriticScore parse_critic_score(const std::string& name);
 Select parse_select(const std::string& name);
+GeneratorStart parse_start(const std::string& name);
 std::string to_string(Method method);
 std::string to_string(Covariance covariance);
 std::string to_string(NetKind kind);
@@ -64,6 +77,7 @@ std::string to_string(Objective objective);
 std::string to_string(CriticScore score);
 std::string to_string(Select select);
 std::string to_string(InitialPartition init);
+std::string to_string(GeneratorStart start);
 
 // The epsilon of the E-step: until EM iteration `until` (exclusive), a share `foreign` of every
 // critic batch comes from other clusters. The last step holds for ever.
@@ -84,10 +98,11 @@ std::string to_string(const std::vector<Index>& widths);
 struct Settings {
   Method method = Method::ganmm;
   Index clusters = 0;  // all: N >= 1
-  Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, for conv nets 1, ganmm_em 1,
-                       // kmeans 10, gmm 1, dec 20 runs of k-means
+  Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, with init mixed 16, for conv
+                       // nets 1, ganmm_em 1, kmeans 10, gmm 1, dec 20 runs of k-means
   Select select = Select::consensus;
   InitialPartition init = InitialPartition::random;
+  GeneratorStart start = GeneratorStart::automatic;
   std::uint64_t seed = 0;  // all
 
   NetKind net = NetKind::automatic;
@@ -96,12 +111,15 @@ struct Settings {
   Index noise = 0;    // generator inputs; 0: 64 for mlp and small, 128 for conv
 
   Objective objective = Objective::wgan_gp;
-  double learning_rate = 0;  // of critic and generator; 0: 2e-4 (gp), 5e-5 (clip)
+  double learning_rate = 0;  // of critics (and generators); 0: 2e-4 (gp), 5e-5 (clip)
                              // dec: of the clustering; 0: 1e-4
-  double penalty = 10;       // lambda of the gradient penalty
-  double clip = 0.01;        // bound of the critic's weights (wgan-clip)
-  Index critic_steps = 5;    // per generator step
-  Index batch = 50;          // rows per critic batch; dec: per step
+  // 0: the same; a tenth for dense nets unless the partition is random: a good start should not be
+  // lost in the cycles that generators and critics of equal rates run through.
+  double generator_learning_rate = 0;
+  double penalty = 10;     // lambda of the gradient penalty
+  double clip = 0.01;      // bound of the critic's weights (wgan-clip)
+  Index critic_steps = 5;  // per generator step
+  Index batch = 50;        // rows per critic batch; dec: per step
 
   CriticScore critic_score = CriticScore::raw;  // ganmm_em
 
@@ -115,7 +133,9 @@ struct Settings {
   bool restart_empty = true;        // components without points start again; published: no
   bool clip_in_pretraining = true;  // false as published (wgan-clip)
 
-  std::vector<SigmaStep> sigma = {{500, 0.5}, {1000, 0.2}, {2000, 0.1}, {0, 0.04}};  // ganmm_em: 0
+  // Empty: .5, .2 and .1 until a tenth, a fifth and two fifths of the iterations, then .04; for
+  // dense nets .04 unless the partition is random; ganmm_em 0.
+  std::vector<SigmaStep> sigma;
   Index pretrain = 500;      // iterations on the initial partition; dec: follows from epochs
   Index iterations = 5000;   // all: EM iterations at most, kmeans and gmm: of a restart, dec: steps
   Index pool = 0;            // rows classified per EM iteration; 0: all, at most max(500 N, 5000)
@@ -127,7 +147,7 @@ struct Settings {
                              // dec: DecSettings::tolerance
 
   Covariance covariance = Covariance::full;  // gmm
-  double regularization = 1e-6;              // gmm: added to every variance
+  double regularization = 1e-6;              // gmm, init gmm: added to every variance
 
   std::vector<Index> encoder = {500, 500, 2000};  // dec: as in AutoencoderSettings, and below
   Index codes = 10;

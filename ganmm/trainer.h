@@ -47,6 +47,7 @@ struct Report {
     std::vector<Index> restarted;  // components that were empty and have been restarted
     bool diverged = false;         // its posteriors are not numbers any more
   };
+  Index first_restart = 0;  // the restart that mixtures[0] is
   std::vector<Mixture> mixtures;
   // Components of all points, [R][n] in file order; valid during the callback. Empty unless
   // TrainerCallbacks::assignments.

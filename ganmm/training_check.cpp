@@ -102,12 +102,9 @@ void TrainingRun<T>::assignments_in_file_order(std::vector<std::int32_t>& assign
   }
 }
 
-// At most kMaxSplitRows evenly spaced rows of a component of `size` rows, split in two by 2-means:
-// the rows of one half, none if they cannot be told apart.
 template <class T>
-std::vector<std::int32_t> TrainingRun<T>::half_of(std::span<const std::int32_t> labels,
-                                                  std::int32_t component, Index size,
-                                                  const RandomKey& key) {
+std::vector<std::int32_t> TrainingRun<T>::rows_of(std::span<const std::int32_t> labels,
+                                                  std::int32_t component, Index size) const {
   const Index stride = (size + kMaxSplitRows - 1) / kMaxSplitRows;
   std::vector<std::int32_t> rows;
   Index seen = 0;
@@ -116,6 +113,16 @@ std::vector<std::int32_t> TrainingRun<T>::half_of(std::span<const std::int32_t> 
       rows.push_back(static_cast<std::int32_t>(p));
     }
   }
+  return rows;
+}
+
+// Rows of a component split in two by 2-means: those of one half, none if they cannot be told
+// apart.
+template <class T>
+std::vector<std::int32_t> TrainingRun<T>::half_of(std::span<const std::int32_t> labels,
+                                                  std::int32_t component, Index size,
+                                                  const RandomKey& key) {
+  const std::vector<std::int32_t> rows = rows_of(labels, component, size);
   if (rows.size() < 2) return {};
   Context& ctx = main();
   const Index count = static_cast<Index>(rows.size());
@@ -189,6 +196,9 @@ void TrainingRun<T>::restart_empty(Report& report, Index iteration) {
       };
       restart(mixture_.generator_params, settings_.optimizer());
       restart(mixture_.critic_params, settings_.critic_optimizer());
+      if (settings_.start == GeneratorStart::gaussian) {
+        make_gaussians(group, {&pins_.back().rows, 1});
+      }
     }
   }
   if (expired > 0 || pins_.size() > kept) upload_pins();
@@ -214,6 +224,8 @@ void TrainingRun<T>::upload_pins() {
   template void TrainingRun<T>::restart_empty(Report&, Index);                                     \
   template std::vector<std::int32_t> TrainingRun<T>::half_of(                                      \
       std::span<const std::int32_t>, std::int32_t, Index, const RandomKey&);                       \
+  template std::vector<std::int32_t> TrainingRun<T>::rows_of(std::span<const std::int32_t>,        \
+                                                             std::int32_t, Index) const;           \
   template std::span<const std::int32_t> TrainingRun<T>::labels_of(Index,                          \
                                                                    std::vector<std::int32_t>&);    \
   template void TrainingRun<T>::assignments_in_file_order(std::vector<std::int32_t>&);             \

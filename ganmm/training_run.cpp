@@ -1,6 +1,8 @@
 #include "ganmm/training_run.h"
 
 #include "ganmm/consensus.h"
+#include "ganmm/gaussian_mixture.h"
+#include "ganmm/gaussian_start.h"
 #include "ganmm/kmeans.h"
 #include "kernels/core/rng.h"
 #include "kernels/core/trace.h"
@@ -141,6 +143,53 @@ void TrainingRun<T>::load(std::span<const std::int32_t> initial) {
   } else {
     start(mixture_.classifier_params, settings_.classifier_optimizer());
   }
+  if (settings_.start == GeneratorStart::gaussian) {
+    std::vector<std::vector<std::int32_t>> rows;
+    std::vector<std::int32_t> copy;
+    for (Index r = 0; r < settings_.restarts; ++r) {
+      const auto labels = labels_of(r, copy);
+      for (std::int32_t component = 0; component < settings_.clusters; ++component) {
+        rows.push_back(rows_of(labels, component, std::ranges::count(labels, component)));
+      }
+    }
+    make_gaussians(0, rows);
+  }
+}
+
+// On the host, from the caller's rows: once per fit, and once for a component that starts again.
+template <class T>
+void TrainingRun<T>::make_gaussians(Index first, std::span<const std::vector<std::int32_t>> rows) {
+  Context& ctx = main();
+  auto& store = mixture_.generator_params;
+  const auto& specs = store.layout().specs();
+  std::vector<std::vector<float>> tensors;
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    tensors.push_back(store.download(ctx, static_cast<int>(i)));
+  }
+  const Index features = item_.count();
+  const Index rank = gaussian_rank(settings_.noise, settings_.hidden, features);
+  const auto order = order_.order();
+  lanes_.for_each(static_cast<Index>(rows.size()), [&](int, Index k) {
+    std::vector<const float*> values;
+    for (const std::int32_t row : rows[static_cast<std::size_t>(k)]) {
+      // On the CPU the caller's rows are in the run's order.
+      const Index at = lanes_.device().kind == DeviceKind::cpu
+                           ? Index{row}
+                           : Index{order[static_cast<std::size_t>(row)]};
+      values.push_back(values_.data() + at * features);
+    }
+    if (values.empty()) return;
+    const auto weights = [&](std::size_t tensor) {
+      const Index count = specs[tensor].shape.count();
+      return std::span<float>(tensors[tensor])
+          .subspan(static_cast<std::size_t>((first + k) * count), static_cast<std::size_t>(count));
+    };
+    make_gaussian({weights(0), weights(1), weights(2), weights(3)},
+                  gaussian_of(values, features, rank));
+  });
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    store.upload(ctx, static_cast<int>(i), tensors[i]);
+  }
 }
 
 // label: [n] in data (shuffled) order.
@@ -161,6 +210,23 @@ void TrainingRun<T>::initial_labels(std::int32_t* label, Index mixture,
                           .best.labels,
                       label);
     break;
+  case InitialPartition::gmm: {
+    const RandomKey key{settings_.seed, Purpose::kmeans, group, 0};
+    // The rows are shuffled, so that the first ones are a sample.
+    const auto sample = data().rows(0, std::min(rows_, kMaxMixtureRows));
+    const GaussianMixtureRuns runs = fit_gaussian_mixture(
+        sample, {.clusters = settings_.clusters, .regularization = settings_.regularization},
+        gaussian_mixture_start(sample, settings_.clusters, 1, key, lanes_), lanes_);
+    for (Index first = 0; first < rows_; first += kMaxMixtureRows) {
+      const Index count = std::min(kMaxMixtureRows, rows_ - first);
+      const auto part = data().rows(first, count);
+      std::ranges::copy(predict_gaussians(runs.best.mixture, part, lanes_).assignments,
+                        label + first);
+    }
+    break;
+  }
+  case InitialPartition::mixed:
+    throw ConfigError("initial partition: expected that of one training, found mixed");
   case InitialPartition::given:
     require<ConfigError>(static_cast<Index>(initial.size()) == rows_,
                          "initial partition: expected a component for each of ", rows_,

@@ -13,9 +13,13 @@
 
 namespace ganmm {
 
-// Rows that a restarted component may be given, at most: enough to place a generator. It bounds the
-// work of a split and the memory of the pins.
+// Rows that place a generator, at most. It bounds the work of a Gaussian start and of a split, and
+// the memory of the pins.
 inline constexpr Index kMaxSplitRows = 8192;
+
+// Rows that a Gaussian mixture is fitted to where it is the first partition, at most; it bounds
+// time and memory, of which a mixture takes 8 bytes per row and component.
+inline constexpr Index kMaxMixtureRows = 65536;
 
 template <class T>
 class TrainingRun final : public Trainer::Run {
@@ -47,6 +51,9 @@ class TrainingRun final : public Trainer::Run {
   // Set-up
   void load(std::span<const std::int32_t> initial);
   void initial_labels(std::int32_t* label, Index mixture, std::span<const std::int32_t> initial);
+  // Generators [first, first + rows.size()) become the Gaussians of these data rows; where there
+  // are none they stay as they are.
+  void make_gaussians(Index first, std::span<const std::vector<std::int32_t>> rows);
 
   // One iteration, made of ops alone: recorded and replayed
   void partition_assigned();
@@ -69,6 +76,9 @@ class TrainingRun final : public Trainer::Run {
   void restart_empty(Report& report, Index iteration);
   std::vector<std::int32_t> half_of(std::span<const std::int32_t> labels, std::int32_t component,
                                     Index size, const RandomKey& key);
+  // At most kMaxSplitRows evenly spaced rows of a component of `size` rows.
+  std::vector<std::int32_t> rows_of(std::span<const std::int32_t> labels, std::int32_t component,
+                                    Index size) const;
   void upload_pins();
 
   kernels::PinView pins() const;

@@ -66,6 +66,7 @@ constexpr std::array kMethods{
     MethodRow{"kmeans", "k-means", "", defaults<Method::kmeans>},
     MethodRow{"gmm", "Gaussian mixture", "GMM", defaults<Method::gmm>,
               [](Settings& s, const E&) { s.regularization = 1e-3; }},
+    MethodRow{"dec", "DEC", "DEC", defaults<Method::dec>},
 };
 
 // Of fig2, as long as no methods are named.
@@ -200,6 +201,7 @@ Settings scaled_down(Settings s, Index factor) {
   };
   s.iterations = divide(s.iterations);
   s.pretrain = divide(s.pretrain);
+  s.epochs = divide(s.epochs);
   std::vector<SigmaStep> sigma;
   for (const SigmaStep& step : s.sigma) {
     const SigmaStep shorter{divide(step.until), step.foreign};

@@ -1,4 +1,5 @@
 // ganmm fit: clusters a data set and writes a run folder.
+#include "ganmm/diagnosis.h"
 #include "ganmm/metrics.h"
 #include "io/atomic_file.h"
 #include "tools/commands.h"
@@ -121,6 +122,8 @@ int run_fit(const FitArguments& arguments) {
   } else if (!arguments.quiet) {
     print_summary(record, arguments.out, files);
   }
+  const std::string warning = diagnose(result);
+  if (!warning.empty()) std::cerr << "ganmm: warning: " << warning << '\n';
   return signals.exit_code();
 }
 

@@ -88,14 +88,16 @@ void FitArguments::add_problem(CLI::App& app) {
                  "auto (maxabs for tables, unit for images), none, standard, maxabs, minmax or "
                  "unit")
       ->capture_default_str();
-  init_ = to_string(given_.init);
-  app.add_option("--init", init_,
-                 "first partition: random equal parts, kmeans, or a file with one cluster per row")
-      ->type_name("random|kmeans|FILE")
-      ->capture_default_str();
+  init_option_ =
+      app.add_option("--init", init_,
+                     "first partition: random equal parts, kmeans, gmm (a Gaussian mixture), mixed "
+                     "(half of the restarts random, half gmm), or a file with one cluster per row; "
+                     "ganmm: mixed, for conv nets and one restart random; ganmm-em and --compat: "
+                     "random")
+          ->type_name("random|kmeans|gmm|mixed|FILE");
   add(app, "--restarts", &Settings::restarts,
-      "mixtures trained side by side; 0: 8, for conv nets 1, ganmm-em 1, kmeans 10, gmm 1, dec 20 "
-      "runs of k-means on the codes");
+      "mixtures; 0: 16 with init mixed, otherwise 8, for conv nets 1, ganmm-em 1, kmeans 10, gmm "
+      "1, dec 20 runs of k-means on the codes");
   add_spelled(app, "--select", &Settings::select, parse_select,
               "what becomes of them: the one of most confidence (ganmm-em's default, which says "
               "little there), their consensus, or all: as confidence, and every partition is kept");
@@ -114,6 +116,9 @@ void FitArguments::add_networks(CLI::App& app) {
   add_spelled(app, "--net", &Settings::net, parse_net,
               "auto (conv for images from 8x8 on, otherwise mlp), mlp, small (mlp of 32 units) or "
               "conv");
+  add_spelled(app, "--start", &Settings::start, parse_start,
+              "generators begin with random weights, or as the gaussian of their rows of the first "
+              "partition (dense nets); auto: gaussian from gmm partitions");
   add(app, "--width", &Settings::width, "conv: channels of the first convolution");
   add(app, "--hidden", &Settings::hidden, "mlp: units of the hidden layer");
   hidden_ = app.get_option("--hidden");
@@ -153,9 +158,14 @@ void FitArguments::add_training(CLI::App& app) {
   add(app, "--patience", &Settings::patience, "... in this many checks in a row");
   add(app, "--check-every", &Settings::check_every, "EM iterations between checks");
   add(app, "--critic-steps", &Settings::critic_steps, "critic steps per generator step");
+  add(app, "--generator-learning-rate", &Settings::generator_learning_rate,
+      "of generators; 0: as --learning-rate, a tenth for dense nets unless the partition is "
+      "random");
   add_spelled(app, "--sigma", &Settings::sigma, parse_sigma,
               "share of a batch from other clusters, until which EM iteration: SHARE:UNTIL,...,"
-              "SHARE; ganmm-em: 0");
+              "SHARE; without: 0.5, 0.2 and 0.1 until a tenth, a fifth and two fifths of the "
+              "iterations, then 0.04; for dense nets 0.04 unless the "
+              "partition is random, ganmm-em 0");
   add(app, "--pool", &Settings::pool,
       "rows classified per EM iteration; 0: all, at most the larger of 500 per cluster and 5000");
   const auto of_all_gans = app.get_options().size();
@@ -184,12 +194,13 @@ void FitArguments::add_training(CLI::App& app) {
 void FitArguments::add_gaussians(CLI::App& app) {
   add_spelled(app, "--covariance", &Settings::covariance, parse_covariance,
               "full, tied (one matrix for all), diag or spherical");
-  add(app, "--regularization", &Settings::regularization, "added to every variance");
+  add(app, "--regularization", &Settings::regularization,
+      "added to every variance; ganmm, whose --init gmm it is for: 1e-3");
   for (const char* name : {"--covariance", "--regularization"}) {
-    CLI::Option* option = app.get_option(name);
-    option->group("Gaussian mixture (--method gmm)");
-    of_gmm_.push_back(option);
+    app.get_option(name)->group("Gaussian mixture (--method gmm)");
   }
+  of_gmm_.push_back(app.get_option("--covariance"));
+  of_mixtures_.push_back(app.get_option("--regularization"));
 }
 
 void FitArguments::add_autoencoder(CLI::App& app) {
@@ -240,6 +251,7 @@ void FitArguments::require_options_of(Method method) const {
   only_for({Method::ganmm_em}, of_ganmm_em_);
   only_for({Method::gmm}, of_gmm_);
   only_for({Method::dec}, of_dec_);
+  only_for({Method::ganmm, Method::ganmm_em, Method::gmm}, of_mixtures_);
 }
 
 FitOptions FitArguments::options(const io::Dataset& dataset) const {
@@ -249,10 +261,12 @@ FitOptions FitArguments::options(const io::Dataset& dataset) const {
   options.settings = compat_.empty() ? Settings::of(method) : Settings::reference();
   for (const auto& apply : apply_) apply(options.settings);
   Settings& settings = options.settings;
-  if (init_ == to_string(InitialPartition::kmeans)) {
-    settings.init = InitialPartition::kmeans;
-  } else if (init_ != to_string(InitialPartition::random)) {
+  if (init_option_->count() > 0) {
     settings.init = InitialPartition::given;
+    for (const auto init : {InitialPartition::random, InitialPartition::kmeans,
+                            InitialPartition::gmm, InitialPartition::mixed}) {
+      if (init_ == to_string(init)) settings.init = init;
+    }
   }
   options.scale = io::resolve_scale(dataset, io::parse_scale(scale_));
   options.device = device.device();

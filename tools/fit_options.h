@@ -50,11 +50,14 @@ class FitArguments {
   std::vector<std::function<void(Settings&)>> apply_;  // options that were given
   std::string scale_ = "auto";
   std::string init_;
+  const CLI::Option* init_option_ = nullptr;
   std::string compat_;
   std::string method_ = to_string(Method::ganmm);
   const CLI::Option* hidden_ = nullptr;
-  // Which other methods do not have; of_gans_: of ganmm and ganmm-em, of_nets_: of these and dec.
-  std::vector<const CLI::Option*> of_nets_, of_gans_, of_ganmm_, of_ganmm_em_, of_gmm_, of_dec_;
+  // Which other methods do not have; of_gans_: of ganmm and ganmm-em, of_nets_: of these and dec,
+  // of_mixtures_: of these and gmm.
+  std::vector<const CLI::Option*> of_nets_, of_gans_, of_ganmm_, of_ganmm_em_, of_gmm_, of_dec_,
+      of_mixtures_;
 };
 
 }  // namespace ganmm::tools

@@ -53,9 +53,10 @@ void History::add(const Report& report) {
   const std::size_t rows = report.assignments.size() / report.mixtures.size();
   for (std::size_t r = 0; r < report.mixtures.size(); ++r) {
     const Report::Mixture& m = report.mixtures[r];
-    text_ << report.iteration << ',' << report.seconds << ',' << r << ',' << m.changed << ','
-          << m.confidence << ',' << m.classifier_loss << ',' << m.critic_loss << ',' << m.penalty
-          << ',' << m.generator_loss;
+    text_ << report.iteration << ',' << report.seconds << ','
+          << report.first_restart + static_cast<Index>(r) << ',' << m.changed << ',' << m.confidence
+          << ',' << m.classifier_loss << ',' << m.critic_loss << ',' << m.penalty << ','
+          << m.generator_loss;
     for (const Index size : m.sizes) text_ << ',' << size;
     text_ << ',';
     // Blanks between them, so that the column count does not depend on how many there are.

@@ -1,5 +1,7 @@
 #include "tools/metrics_json.h"
 
+#include "ganmm/diagnosis.h"
+#include "ganmm/restarts.h"
 #include "tools/score_report.h"
 
 #include <nlohmann/json.hpp>
@@ -11,7 +13,9 @@ using Json = nlohmann::ordered_json;
 
 double samples_per_second(const FitRecord& record) {
   const Settings& s = record.settings;
-  const Index rows = trains_gans(s.method)     ? s.restarts * s.clusters * s.critic_steps * s.batch
+  // Trainings one after the other (ganmm/restarts.h) share the restarts.
+  const Index restarts = s.restarts / static_cast<Index>(trainings_of(s, record.data.item).size());
+  const Index rows = trains_gans(s.method)     ? restarts * s.clusters * s.critic_steps * s.batch
                      : s.method == Method::dec ? s.batch
                                                : record.data.rows;
   const double all = static_cast<double>(record.steps) * static_cast<double>(rows);
@@ -35,7 +39,11 @@ void add_quality(Json& json, const FitRecord& record) {
   const bool gans = trains_gans(record.settings.method);
   if (gans) json["select"] = to_string(record.settings.select);
   json["chosen_restart"] = result.chosen_restart < 0 ? Json() : Json(result.chosen_restart);
-  if (gans) json["restart_confidence"] = result.training.confidence;
+  if (gans) {
+    json["restart_confidence"] = result.training.confidence;
+    json["restart_agreement"] = result.agreement;
+    json["kept_restarts"] = result.kept_restarts;
+  }
   if (result.kmeans) json["restart_inertia"] = result.kmeans->inertia;
   if (result.gaussians) json["restart_lower_bound"] = result.gaussians->lower_bound;
 }
@@ -77,6 +85,8 @@ Json settings_json(const Settings& s, io::ScaleKind scale) {
   Json json = {
       {"scale", io::to_string(scale)},
       {"init", to_string(s.init)},
+      {"regularization", s.regularization},
+      {"start", to_string(s.start)},
       {"net", to_string(s.net)},
       {"width", s.width},
       {"hidden", s.hidden},
@@ -92,6 +102,7 @@ Json settings_json(const Settings& s, io::ScaleKind scale) {
       {"batch", s.batch},
       {"critic_steps", s.critic_steps},
       {"learning_rate", s.learning_rate},
+      {"generator_learning_rate", s.generator_learning_rate},
       {"sigma", to_string(s.sigma)},
       {"pool", s.pool},
       {"restart_empty", s.restart_empty},
@@ -134,6 +145,8 @@ Json metrics_json(const FitRecord& record) {
       {"samples_per_second", samples_per_second(record)},
   };
   add_quality(json, record);
+  const std::string warning = diagnose(result);
+  json["warning"] = warning.empty() ? Json() : Json(warning);
   json["settings"] = settings_json(s, record.options.scale);
   if (record.scores) add_scores(json, *record.scores, record.data.label_names);
   return json;

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -95,6 +96,57 @@ TEST_CASE("fit: without consensus the chosen restart is the most confident one")
     CHECK(result.prediction.assignments[p] ==
           result.training.assignments[static_cast<std::size_t>(result.chosen_restart) * 200 + p]);
   }
+}
+
+TEST_CASE("fit: of mixed restarts the better half of either kind votes, whatever the lanes") {
+  const auto options = [](int threads) {
+    FitOptions o;
+    o.settings.clusters = 3;
+    o.settings.restarts = 9;
+    o.settings.hidden = 16;
+    o.settings.noise = 8;
+    o.settings.pretrain = 20;
+    o.settings.iterations = 40;
+    o.settings.check_every = 20;
+    o.threads = threads;
+    return o;
+  };
+  auto data = test::blobs(200, 2, 3), again = data;
+  std::vector<Index> numbered;
+  FitCallbacks callbacks;
+  callbacks.training.report = [&](const Report& report) {
+    numbered.push_back(report.first_restart);
+  };
+  const FitResult a = fit(data, options(1), callbacks), b = fit(again, options(3));
+  CHECK(a.prediction.assignments == b.prediction.assignments);
+  CHECK(a.prediction.posteriors == b.prediction.posteriors);
+  CHECK(a.kept_restarts == b.kept_restarts);
+  CHECK(a.chosen_restart == -1);
+  CHECK(numbered == std::vector<Index>{0, 0, 5});
+  CHECK(a.training.iterations == 40 + 10);
+  CHECK(a.model.mixtures() == 5);  // three of five, two of four
+  CHECK(a.model.match.size() == 15);
+  REQUIRE(a.agreement.size() == 9);
+  REQUIRE(a.kept_restarts.size() == 5);
+  // Nothing that was dropped is better than what was kept of its kind.
+  for (Index r = 0; r < 9; ++r) {
+    if (std::ranges::find(a.kept_restarts, r) != a.kept_restarts.end()) continue;
+    for (const Index kept : a.kept_restarts) {
+      if ((kept < 5) != (r < 5)) continue;
+      CHECK(a.agreement[static_cast<std::size_t>(r)] <=
+            a.agreement[static_cast<std::size_t>(kept)]);
+    }
+  }
+
+  FitOptions confident = options(1);
+  confident.settings.select = Select::all;
+  auto third = test::blobs(200, 2, 3);
+  const FitResult c = fit(third, confident);
+  REQUIRE(c.training.confidence.size() == 9);
+  CHECK(c.training.assignments.size() == 9 * 200);
+  const auto best = std::ranges::max_element(c.training.confidence);
+  CHECK(c.chosen_restart == best - c.training.confidence.begin());
+  CHECK(c.model.mixtures() == 1);
 }
 
 TEST_CASE("model files: what is read is what was written") {

@@ -76,8 +76,7 @@ TEST_CASE("Gaussian mixture: blobs and their shares, means and variances are fou
     CAPTURE(to_string(kind));
     const GaussianMixtureFit fit = run(data, kind, 2, lanes, view(data)).best;
     CHECK(fit.converged);
-    const Prediction prediction =
-        predict_gaussians(fit.mixture, data.values, data.rows, data.item, lanes);
+    const Prediction prediction = predict_gaussians(fit.mixture, view(data), lanes);
     CHECK(score(prediction.assignments, data.labels).ari == 1.0);
     CHECK(prediction.confidence > 0.999);
     for (const double weight : fit.mixture.weight) CHECK(weight == doctest::Approx(1.0 / 3));
@@ -218,8 +217,8 @@ TEST_CASE("Gaussian mixture: a GPU goes the CPU's way, cuda float" * doctest::te
               doctest::Approx(expected.best.mixture.mean[i]).epsilon(1e-10));
       }
       const auto& mixture = expected.best.mixture;
-      const auto a = predict_gaussians(mixture, data.values, 330, data.item, host);
-      const auto b = predict_gaussians(mixture, data.values, 330, data.item, lanes);
+      const auto a = predict_gaussians(mixture, view(data), host);
+      const auto b = predict_gaussians(mixture, rows.view(), lanes);
       CHECK(a.assignments == b.assignments);
       CHECK(a.log_likelihood == doctest::Approx(b.log_likelihood).epsilon(1e-12));
       CHECK(sample_gaussian(mixture, 1, 5, 2, host) == sample_gaussian(mixture, 1, 5, 2, lanes));

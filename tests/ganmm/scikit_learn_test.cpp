@@ -79,8 +79,7 @@ void check_mixture(const Points& points, Covariance kind, double rtol) {
   check(fit.mixture.weight, value("weights"));
   check(fit.mixture.mean, means);
   check(fit.mixture.covariance, value("covariances"));
-  const Prediction prediction =
-      predict_gaussians(fit.mixture, points.values, points.rows, {points.features}, lanes);
+  const Prediction prediction = predict_gaussians(fit.mixture, points.view(), lanes);
   const double log_likelihood = prediction.log_likelihood;
   const auto rows = static_cast<double>(points.rows);
   check({log_likelihood / rows}, value("log_likelihood"));

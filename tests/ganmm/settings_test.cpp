@@ -1,3 +1,4 @@
+#include "ganmm/restarts.h"
 #include "ganmm/settings.h"
 
 #include <doctest/doctest.h>
@@ -86,6 +87,45 @@ TEST_CASE("settings: the sigma schedule is read and written") {
     CAPTURE(bad);
     CHECK_THROWS_AS((void)parse_sigma(bad), ConfigError);
   }
+}
+
+TEST_CASE("settings: what is automatic follows the first partition and the length of the run") {
+  Settings s;
+  s.clusters = 3;
+  CHECK(to_string(s.resolved(1000, {4}).sigma) == "0.5:500,0.2:1000,0.1:2000,0.04");
+  CHECK(s.resolved(1000, {4}).start == GeneratorStart::random);
+  CHECK(s.resolved(1000, {4}).generator_learning_rate == 2e-4);
+  CHECK(s.resolved(1000, {4}).optimizer().learning_rate == 2e-4);
+  s.iterations = 7;  // a tenth of it is none
+  CHECK(to_string(s.resolved(1000, {4}).sigma) == "0.2:1,0.1:2,0.04");
+  s.init = InitialPartition::gmm;
+  const Settings warm = s.resolved(1000, {4});
+  CHECK(to_string(warm.sigma) == "0.04");
+  CHECK(warm.start == GeneratorStart::gaussian);
+  CHECK(warm.optimizer().learning_rate == doctest::Approx(2e-5));
+  CHECK(warm.critic_optimizer().learning_rate == 2e-4);
+  const Settings images = s.resolved(1000, {8, 8, 1});
+  CHECK(images.start == GeneratorStart::random);
+  CHECK(images.generator_learning_rate == images.learning_rate);
+}
+
+TEST_CASE("settings: mixed restarts are two trainings, of nets for images and of one restart one") {
+  Settings s = Settings::of(Method::ganmm);
+  s.clusters = 3;
+  const Settings resolved = s.resolved(1000, {4});
+  CHECK(resolved.restarts == 16);
+  const auto trainings = trainings_of(resolved, {4});
+  REQUIRE(trainings.size() == 2);
+  CHECK(trainings[0].init == InitialPartition::random);
+  CHECK(trainings[1].init == InitialPartition::gmm);
+  CHECK(trainings[0].restarts + trainings[1].restarts == 16);
+  CHECK(trainings[1].iterations == resolved.iterations / 4);
+  CHECK(trainings_of(resolved, {784})[1].init == InitialPartition::kmeans);
+  s.restarts = 1;
+  CHECK(s.resolved(1000, {4}).init == InitialPartition::random);
+  CHECK(trainings_of(s.resolved(1000, {4}), {4}).size() == 1);
+  s.restarts = 4;
+  CHECK(s.resolved(1000, {8, 8, 1}).init == InitialPartition::random);
 }
 
 TEST_CASE("settings: a sigma schedule out of order or out of range is refused") {

@@ -5,12 +5,16 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
 using namespace ganmm;
 
 namespace {
+
+constexpr std::array kStarts{InitialPartition::random, InitialPartition::kmeans,
+                             InitialPartition::gmm};
 
 Settings quick(Index clusters, Index restarts) {
   Settings s;
@@ -57,7 +61,7 @@ bool same_tensors(const Model& a, const Model& b) {
 TEST_CASE("trainer: the same seed gives the same bits for one, two and five lanes") {
   const auto data = test::blobs(300, 3, 4);
   for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip}) {
-    for (const auto init : {InitialPartition::random, InitialPartition::kmeans}) {
+    for (const auto init : kStarts) {
       Settings s = quick(4, 3);
       s.objective = objective;
       s.init = init;
@@ -81,7 +85,7 @@ TEST_CASE("trainer: another seed gives another run") {
 
 TEST_CASE("trainer: mixture 0 of three is the mixture that trains alone") {
   const auto data = test::blobs(250, 3, 4);
-  for (const auto init : {InitialPartition::random, InitialPartition::kmeans}) {
+  for (const auto init : kStarts) {
     Settings s = quick(4, 3);
     s.init = init;
     const Run three = train(s, data, 1);
@@ -92,6 +96,42 @@ TEST_CASE("trainer: mixture 0 of three is the mixture that trains alone") {
     for (const auto& [name, tensor] : one.model.tensors) {
       const auto& all = three.model.tensors.at(name).values;
       CHECK(std::equal(tensor.values.begin(), tensor.values.end(), all.begin()));
+    }
+  }
+}
+
+TEST_CASE("trainer: generators begin as the Gaussians of their rows") {
+  const auto data = test::blobs(300, 3, 3);
+  Settings s = quick(3, 2);
+  s.init = InitialPartition::given;
+  s.start = GeneratorStart::gaussian;
+  s.pretrain = 0;
+  s.iterations = 1;
+  s.learning_rate = 1e-12;  // they stay what they are
+  const Model model = train(s, data, 2, {}, data.labels).model;
+  // The same from the second mixture's generators, whose random weights were others.
+  Lanes lanes({}, MathMode::fp32, 1);
+  Model plain = model;
+  plain.scaling = {{0.0}, {1.0}};
+  plain.match = {0, 1, 2, 0, 1, 2};
+  plain.weight = {0, 0, 0, 1, 1, 1};
+  const Index count = 2000;
+  for (Index cluster = 0; cluster < 3; ++cluster) {
+    const auto samples = sample(plain, cluster, count, 5, lanes);
+    for (Index f = 0; f < 3; ++f) {
+      double mean = 0, square = 0, wanted = 0;
+      for (Index row = 0; row < count; ++row) {
+        const auto x = static_cast<double>(samples[static_cast<std::size_t>(row * 3 + f)]);
+        mean += x / count;
+        square += x * x / count;
+      }
+      for (Index row = cluster; row < 300; row += 3) {
+        wanted += static_cast<double>(data.values[static_cast<std::size_t>(row * 3 + f)]) / 100;
+      }
+      // Deviation 0.05: five standard errors of a mean of 2000, and of a deviation, which that of
+      // the 100 rows misses by some 7 %.
+      CHECK(std::abs(mean - wanted) < 5 * 0.05 / std::sqrt(2000.0));
+      CHECK(std::sqrt(square - mean * mean) == doctest::Approx(0.05).epsilon(0.3));
     }
   }
 }

@@ -92,7 +92,7 @@ TEST_CASE("cli: an experiment that is interrupted keeps what is finished") {
   const Workplace place;
   check_success(
       place.run("experiment table4 --methods kmeans --seeds 1 --out table" + kSegmentation));
-  const Outcome stopped = place.shell("timeout --preserve-status -s INT 1 " GANMM_BINARY
+  const Outcome stopped = place.shell("timeout --preserve-status -s INT 3 " GANMM_BINARY
                                       " experiment table4 --methods kmeans,ganmm --out table" +
                                       kSegmentation);
   CHECK(stopped.code == 130);

@@ -50,10 +50,17 @@ class Workplace {
   io::test::TempFolder streams_;
 };
 
-inline void check_success(const Outcome& outcome) {
+// Nothing on stderr but the warning that short trainings may well deserve.
+inline void check_no_error(const Outcome& outcome) {
   INFO("stderr: ", outcome.err);
+  const bool warned = outcome.err.starts_with("ganmm: warning: this clustering looks degenerate") &&
+                      std::ranges::count(outcome.err, '\n') == 1;
+  CHECK((outcome.err.empty() || warned));
+}
+
+inline void check_success(const Outcome& outcome) {
+  check_no_error(outcome);
   CHECK(outcome.code == 0);
-  CHECK(outcome.err.empty());
 }
 
 inline void check_refused(const Outcome& outcome, int code, const std::string& part) {

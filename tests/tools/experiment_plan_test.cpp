@@ -69,7 +69,8 @@ TEST_CASE("experiments: rows are chosen by name, fig2 takes what draws samples")
 }
 
 TEST_CASE("experiments: scaling down divides what takes time and keeps the schedule valid") {
-  Settings s;  // 500 and 5000 iterations, sigma until 500, 1000, 2000
+  Settings s;  // 500 and 5000 iterations
+  s.sigma = {{500, 0.5}, {1000, 0.2}, {2000, 0.1}, {0, 0.04}};
   const Settings ten = scaled_down(s, 10);
   CHECK(ten.pretrain == 50);
   CHECK(ten.iterations == 500);
