@@ -514,7 +514,7 @@ TEST_CASE("cli: a signal ends the training, the results so far are written") {
   place.write("points.npy", blobs(60, 2).values);
   const std::string fit = GANMM_BINARY
       " fit points.npy -k 3 --iterations 100000000 --tolerance 0 --restarts 1 --pretrain 0 --quiet";
-  const Outcome terminated = place.shell("timeout --preserve-status -s TERM 1 " + fit);
+  const Outcome terminated = place.shell("timeout --preserve-status -s TERM 3 " + fit);
   CHECK(terminated.code == 143);
   check_no_error(terminated);
   const auto metrics = nlohmann::json::parse(place.read("ganmm-run/metrics.json"));
