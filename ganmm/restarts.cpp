@@ -106,6 +106,7 @@ void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data
       each.report = [&](const Report& report) {
         Report numbered = report;
         numbered.first_restart = first;
+        numbered.seconds += result.training.seconds;  // of the trainings before
         callbacks.training.report(numbered);
       };
     }

@@ -118,7 +118,7 @@ void FitArguments::add_networks(CLI::App& app) {
               "conv");
   add_spelled(app, "--start", &Settings::start, parse_start,
               "generators begin with random weights, or as the gaussian of their rows of the first "
-              "partition (dense nets); auto: gaussian from gmm partitions");
+              "partition (dense nets); auto: gaussian unless the partition is random");
   add(app, "--width", &Settings::width, "conv: channels of the first convolution");
   add(app, "--hidden", &Settings::hidden, "mlp: units of the hidden layer");
   hidden_ = app.get_option("--hidden");
