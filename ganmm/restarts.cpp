@@ -26,12 +26,13 @@ std::vector<Index> best_first(const std::vector<double>& confidence,
   return order;
 }
 
-void append(TrainingOutcome& all, const TrainingOutcome& one) {
+void append(TrainingOutcome& all, const TrainingOutcome& one, bool assignments) {
   all.iterations += one.iterations;
   all.converged = all.confidence.empty() ? one.converged : all.converged && one.converged;
   all.cancelled = all.cancelled || one.cancelled;
   all.seconds += one.seconds;
   all.confidence.insert(all.confidence.end(), one.confidence.begin(), one.confidence.end());
+  if (!assignments) return;
   all.assignments.insert(all.assignments.end(), one.assignments.begin(), one.assignments.end());
 }
 
@@ -110,7 +111,7 @@ void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data
         callbacks.training.report(numbered);
       };
     }
-    TrainingOutcome outcome = trainer.run(each);
+    const TrainingOutcome outcome = trainer.run(each);
     const auto labels = [&](Index r) {
       return std::span<const std::int32_t>(outcome.assignments)
           .subspan(static_cast<std::size_t>(r * n), static_cast<std::size_t>(n));
@@ -129,7 +130,7 @@ void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data
       kept.resize(std::min(kept.size(), static_cast<std::size_t>((s.restarts + 1) / 2)));
     }
     std::ranges::sort(kept);
-    append(result.training, outcome);
+    append(result.training, outcome, callbacks.training.assignments);
     if (!combined && !result.kept_restarts.empty()) {  // the most confident of all
       const auto sure = [&](Index r) {
         return result.training.confidence[static_cast<std::size_t>(r)];
@@ -147,7 +148,6 @@ void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data
   }
   if (combined && trainings.size() > 1) vote(result.model, partitions, n);
   if (result.kept_restarts.size() == 1) result.chosen_restart = result.kept_restarts[0];
-  if (!callbacks.training.assignments) result.training.assignments.clear();
 }
 
 }  // namespace ganmm

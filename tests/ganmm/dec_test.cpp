@@ -133,9 +133,9 @@ TEST_CASE("DEC: no first refresh ends the training, a later one without changes 
   CHECK(result.iterations == 5);
   settings.tolerance = 0;  // fewer changes than none there are not
   settings.iterations = 12;
-  const auto stubborn = refine_clusters(view(data), start.encoder, start.centres, settings, lanes);
-  CHECK_FALSE(stubborn.converged);
-  CHECK(stubborn.iterations == 12);
+  const auto unsettled = refine_clusters(view(data), start.encoder, start.centres, settings, lanes);
+  CHECK_FALSE(unsettled.converged);
+  CHECK(unsettled.iterations == 12);
 }
 
 TEST_CASE("DEC: the same bits for every number of lanes") {

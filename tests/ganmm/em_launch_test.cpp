@@ -3,13 +3,13 @@
 // differ by rounding; tests/ganmm/trainer_cuda_test.cpp says how far that carries.
 #include "ganmm/training_run.h"
 #include "tests/support/blobs.h"
+#include "tests/support/trained.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <numeric>
 
 using namespace ganmm;
 
@@ -62,9 +62,7 @@ Outcome train(const Settings& settings, const io::Dataset& data, bool launches) 
   callbacks.report = [&](const Report& report) { outcome.reports.push_back(report); };
   callbacks.progress = [&](Index iteration) { outcome.progress.push_back(iteration); };
   outcome.assignments = run.run(callbacks).assignments;
-  std::vector<Index> all(static_cast<std::size_t>(s.restarts));
-  std::iota(all.begin(), all.end(), 0);
-  outcome.model = run.extract(all);
+  outcome.model = test::extract_all(run, s.restarts);
   return outcome;
 }
 
@@ -126,12 +124,6 @@ Outcome check_agreement(const Settings& settings, const io::Dataset& data) {
   return launch;
 }
 
-bool same(const Model& a, const Model& b) {
-  return std::ranges::all_of(a.tensors, [&](const auto& tensor) {
-    return b.tensors.at(tensor.first).values == tensor.second.values;
-  });
-}
-
 bool contains(const std::string& text, const char* part) {
   return text.find(part) != std::string::npos;
 }
@@ -172,7 +164,7 @@ TEST_SUITE("gpu") {
       const Outcome one = train(s, data, true);
       s.check_every = 1;
       const Outcome three = train(s, data, true);
-      CHECK(same(one.model, three.model));
+      CHECK(test::same_tensors(one.model, three.model));
       CHECK(one.assignments == three.assignments);
       CHECK(one.reports.size() == 1);
       CHECK(three.reports.size() == 3);

@@ -3,13 +3,13 @@
 #include "io/safetensors.h"
 #include "kernels/random.h"
 #include "tests/support/blobs.h"
+#include "tests/support/trained.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <numeric>
 
 using namespace ganmm;
 
@@ -53,17 +53,8 @@ Run train(const Settings& settings, const io::Dataset& data, int threads, Device
   TrainerCallbacks callbacks;
   callbacks.report = [&](const Report& report) { run.reports.push_back(report); };
   run.outcome = trainer.run(callbacks);
-  std::vector<Index> all(static_cast<std::size_t>(resolved.restarts));
-  std::iota(all.begin(), all.end(), 0);
-  run.model = trainer.extract(all);
+  run.model = test::extract_all(trainer, resolved.restarts);
   return run;
-}
-
-bool same_tensors(const Model& a, const Model& b) {
-  for (const auto& [name, tensor] : a.tensors) {
-    if (b.tensors.at(name).values != tensor.values) return false;
-  }
-  return a.tensors.size() == b.tensors.size();
 }
 
 using Vector = std::vector<double>;
@@ -174,15 +165,6 @@ struct TemporaryFile {
   ~TemporaryFile() { std::filesystem::remove(path); }
 };
 
-std::string problems(const Settings& s, Shape item = {4}) {
-  try {
-    (void)s.resolved(100, item);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
-}
-
 }  // namespace
 
 TEST_CASE("ganmm-em: rows are where a naive computation from the critics puts them") {
@@ -207,8 +189,8 @@ TEST_CASE("ganmm-em: the same seed gives the same bits for one, two and five lan
     const Run one = train(s, data, 1), two = train(s, data, 2), five = train(s, data, 5);
     CHECK(one.outcome.assignments == two.outcome.assignments);
     CHECK(one.outcome.confidence == two.outcome.confidence);
-    CHECK(same_tensors(one.model, two.model));
-    CHECK(same_tensors(one.model, five.model));
+    CHECK(test::same_tensors(one.model, two.model));
+    CHECK(test::same_tensors(one.model, five.model));
   }
 }
 
@@ -259,12 +241,12 @@ TEST_CASE("ganmm-em: convolutional critics assign images, those with batch norm 
   s.pretrain = 2;
   s.iterations = 3;
   const Run one = train(s, data, 1), two = train(s, data, 2);
-  CHECK(same_tensors(one.model, two.model));
+  CHECK(test::same_tensors(one.model, two.model));
   CHECK(one.outcome.assignments == two.outcome.assignments);
   s.objective = Objective::wgan_clip;
-  CHECK(problems(s, data.item).find("batch norm") != std::string::npos);
+  CHECK(test::problems(s, data.item).find("batch norm") != std::string::npos);
   s.net = NetKind::mlp;
-  CHECK(problems(s, data.item) == "");
+  CHECK(test::problems(s, data.item) == "");
 }
 
 TEST_CASE("ganmm-em: settings of its own, and what it refuses") {
@@ -277,7 +259,7 @@ TEST_CASE("ganmm-em: settings of its own, and what it refuses") {
   CHECK(resolved.classifier_steps == 0);
   CHECK(to_string(resolved.sigma) == "0");
   s.sigma = parse_sigma("0.1");
-  CHECK(problems(s).find("sigma: expected 0") != std::string::npos);
+  CHECK(test::problems(s).find("sigma: expected 0") != std::string::npos);
   for (const CriticScore score : kScores) CHECK(parse_critic_score(to_string(score)) == score);
   CHECK(parse_method(to_string(Method::ganmm_em)) == Method::ganmm_em);
 }
@@ -302,7 +284,7 @@ TEST_CASE("ganmm-em: its model file predicts what was fitted, and damage is name
       const Model model = load_model(file.path);
       CHECK(model.settings.method == Method::ganmm_em);
       CHECK(model.settings.critic_score == score);
-      CHECK(same_tensors(model, result.model));
+      CHECK(test::same_tensors(model, result.model));
       Lanes lanes({}, MathMode::fp32, 2);
       const Prediction prediction = predict(model, data.values, 301, lanes);
       CHECK(prediction.assignments == result.prediction.assignments);
@@ -337,7 +319,7 @@ TEST_SUITE("gpu") {
     s.iterations = 3;
     const Run a = train(s, test::blobs(60, 3, 3), 1, kCuda, MathMode::bf16);
     const Run b = train(s, test::blobs(60, 3, 3), 1, kCuda, MathMode::bf16);
-    CHECK(same_tensors(a.model, b.model));
+    CHECK(test::same_tensors(a.model, b.model));
     CHECK(a.outcome.assignments == b.outcome.assignments);
     for (std::size_t g = 0; g < 3; ++g) {
       const Statistics expected = statistics_of(a.model, g, 13);

@@ -1,5 +1,6 @@
 #include "ganmm/restarts.h"
 #include "ganmm/settings.h"
+#include "tests/support/trained.h"
 
 #include <doctest/doctest.h>
 
@@ -13,15 +14,6 @@ Settings valid() {
   Settings s;
   s.clusters = 3;
   return s;
-}
-
-std::string problems(const Settings& s, Shape item = {4}) {
-  try {
-    (void)s.resolved(100, item);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace
@@ -52,7 +44,7 @@ TEST_CASE("settings: all problems are reported at once") {
   s.batch = 0;
   s.temperature = 0;
   s.net = NetKind::conv;
-  const std::string text = problems(s);
+  const std::string text = test::problems(s);
   for (const char* part : {"clusters", "batch", "temperature", "net conv"}) {
     CAPTURE(part);
     CHECK(text.find(part) != std::string::npos);
@@ -63,13 +55,13 @@ TEST_CASE("settings: all problems are reported at once") {
 TEST_CASE("settings: the number of clusters is bounded by one and the rows") {
   Settings s = valid();
   s.clusters = 100;
-  CHECK(problems(s) == "");
+  CHECK(test::problems(s) == "");
   s.clusters = 101;
-  CHECK(problems(s).find("at most the 100 rows") != std::string::npos);
+  CHECK(test::problems(s).find("at most the 100 rows") != std::string::npos);
   s.clusters = 0;
-  CHECK(problems(s).find("at least 1") != std::string::npos);
+  CHECK(test::problems(s).find("at least 1") != std::string::npos);
   s.clusters = 1;
-  CHECK(problems(s) == "");
+  CHECK(test::problems(s) == "");
   // One component has no rows of others to draw.
   CHECK(to_string(s.resolved(100, {4}).sigma) == "0");
 }
@@ -131,11 +123,11 @@ TEST_CASE("settings: mixed restarts are two trainings, of nets for images and of
 TEST_CASE("settings: a sigma schedule out of order or out of range is refused") {
   Settings s = valid();
   s.sigma = {{500, 0.5}, {400, 0.2}, {0, 0.1}};
-  CHECK(problems(s).find("rising") != std::string::npos);
+  CHECK(test::problems(s).find("rising") != std::string::npos);
   s.sigma = {{0, 0.5}, {0, 0.1}};
-  CHECK(problems(s).find("rising") != std::string::npos);
+  CHECK(test::problems(s).find("rising") != std::string::npos);
   s.sigma = {{0, 1.0}};
-  CHECK(problems(s).find("sigma") != std::string::npos);
+  CHECK(test::problems(s).find("sigma") != std::string::npos);
 }
 
 TEST_CASE("settings: names are parsed back and unknown ones list the choices") {
@@ -174,17 +166,17 @@ TEST_CASE("settings: limits that several settings share are checked before train
   Settings s = valid();
   s.clusters = 50;
   s.restarts = 300;
-  CHECK(problems(s).find("consensus") != std::string::npos);
+  CHECK(test::problems(s).find("consensus") != std::string::npos);
   s.select = Select::confidence;
-  CHECK(problems(s) == "");
+  CHECK(test::problems(s) == "");
   s.iterations = 1000000000;
-  CHECK(problems(s).find("2^32") != std::string::npos);
+  CHECK(test::problems(s).find("2^32") != std::string::npos);
   s = valid();
   s.clusters = std::numeric_limits<Index>::max();
-  CHECK(problems(s).find("at most the 100 rows") != std::string::npos);
+  CHECK(test::problems(s).find("at most the 100 rows") != std::string::npos);
   s = valid();
   s.penalty = std::numeric_limits<double>::infinity();
   s.temperature = std::numeric_limits<double>::quiet_NaN();
-  CHECK(problems(s).find("penalty") != std::string::npos);
-  CHECK(problems(s).find("temperature") != std::string::npos);
+  CHECK(test::problems(s).find("penalty") != std::string::npos);
+  CHECK(test::problems(s).find("temperature") != std::string::npos);
 }

@@ -9,12 +9,12 @@
 // of one way.
 #include "ganmm/trainer.h"
 #include "tests/support/blobs.h"
+#include "tests/support/trained.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 using namespace ganmm;
 
@@ -54,9 +54,7 @@ Run train(const Settings& settings, const io::Dataset& data, Device device, Math
   TrainerCallbacks callbacks;
   callbacks.report = [&](const Report& report) { run.reports.push_back(report); };
   run.assignments = trainer.run(callbacks).assignments;
-  std::vector<Index> all(static_cast<std::size_t>(resolved.restarts));
-  std::iota(all.begin(), all.end(), 0);
-  run.model = trainer.extract(all);
+  run.model = test::extract_all(trainer, resolved.restarts);
   return run;
 }
 

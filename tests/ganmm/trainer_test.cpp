@@ -1,13 +1,13 @@
 #include "ganmm/metrics.h"
 #include "ganmm/trainer.h"
 #include "tests/support/blobs.h"
+#include "tests/support/trained.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numeric>
 
 using namespace ganmm;
 
@@ -43,17 +43,8 @@ Run train(const Settings& settings, const io::Dataset& data, int threads,
   Trainer trainer(resolved, values, data.rows, data.item, initial, lanes);
   Run run;
   run.outcome = trainer.run(callbacks);
-  std::vector<Index> all(static_cast<std::size_t>(resolved.restarts));
-  std::iota(all.begin(), all.end(), 0);
-  run.model = trainer.extract(all);
+  run.model = test::extract_all(trainer, resolved.restarts);
   return run;
-}
-
-bool same_tensors(const Model& a, const Model& b) {
-  for (const auto& [name, tensor] : a.tensors) {
-    if (b.tensors.at(name).values != tensor.values) return false;
-  }
-  return a.tensors.size() == b.tensors.size();
 }
 
 }  // namespace
@@ -69,8 +60,8 @@ TEST_CASE("trainer: the same seed gives the same bits for one, two and five lane
       const Run one = train(s, data, 1), two = train(s, data, 2), five = train(s, data, 5);
       CHECK(one.outcome.assignments == two.outcome.assignments);
       CHECK(one.outcome.confidence == two.outcome.confidence);
-      CHECK(same_tensors(one.model, two.model));
-      CHECK(same_tensors(one.model, five.model));
+      CHECK(test::same_tensors(one.model, two.model));
+      CHECK(test::same_tensors(one.model, five.model));
     }
   }
 }
@@ -80,7 +71,7 @@ TEST_CASE("trainer: another seed gives another run") {
   Settings s = quick(3, 1);
   const Run a = train(s, data, 1);
   s.seed = 1;
-  CHECK_FALSE(same_tensors(a.model, train(s, data, 1).model));
+  CHECK_FALSE(test::same_tensors(a.model, train(s, data, 1).model));
 }
 
 TEST_CASE("trainer: mixture 0 of three is the mixture that trains alone") {
@@ -146,7 +137,7 @@ TEST_CASE("trainer: convolutional nets train with both objectives and leave the 
     s.pretrain = 2;
     s.iterations = 3;
     const Run one = train(s, data, 1), two = train(s, data, 2);
-    CHECK(same_tensors(one.model, two.model));
+    CHECK(test::same_tensors(one.model, two.model));
     for (const auto& [name, tensor] : one.model.tensors) {
       for (const float value : tensor.values) REQUIRE(std::isfinite(value));
     }
