@@ -37,8 +37,8 @@ struct FitResult {
   Prediction prediction;      // of the training data, in file order: what predict gives on the file
   TrainingOutcome training;   // other methods have neither its confidence nor its assignments
   Index chosen_restart = -1;  // -1 for a consensus
-  // Of ganmm: the restarts that the model is made of, and how well each restart's partition keeps
-  // neighbours together (ganmm/neighbours.h), empty where that was not asked for.
+  // Of ganmm: the restarts that the model is made of, and, with two trainings, how well the
+  // consensus of each keeps neighbours together (ganmm/neighbours.h).
   std::vector<Index> kept_restarts;
   std::vector<double> agreement;
   std::optional<KMeansRuns> kmeans;              // Method::kmeans

@@ -1,6 +1,6 @@
-// A trained clustering: networks, scaling and the match of the components of several mixtures with
-// the clusters, or what another method found. Host memory; independent of the device it was trained
-// on.
+// A trained clustering: networks, scaling and the shares that the components of several mixtures
+// have in the clusters, or what another method found. Host memory; independent of the device it was
+// trained on.
 #pragma once
 
 #include "ganmm/autoencoder.h"
@@ -36,12 +36,13 @@ struct Model {
   // By parameter name; where critics assign rows also kScoreCentre and kScoreScale.
   std::map<std::string, Tensor> tensors;
 
-  // match[r][i]: the cluster that component i of mixture r stands for; a permutation per mixture.
-  std::vector<std::int32_t> match;
+  // share[r][i][c]: of the training points in component i of mixture r, the share in cluster c. The
+  // identity for one mixture.
+  std::vector<float> share;
   // weight[r][i]: share of all training points in component i of mixture r (for sampling).
   std::vector<float> weight;
 
-  // What other methods have instead of networks, match and weight, for scaled rows.
+  // What other methods have instead of networks, share and weight, for scaled rows.
   std::vector<float> centres;  // Method::kmeans, [N][item]; Method::dec, [N][codes]
   Encoder encoder;             // Method::dec
   GaussianMixture gaussians;   // Method::gmm
@@ -61,8 +62,8 @@ void save_encoder(const Encoder& encoder, const io::Scaling& scaling,
                   const std::vector<std::string>& columns, std::uint64_t seed,
                   const std::string& path);
 
-// Posterior of cluster c at x: the mean over mixtures r of p_r(i | x), i the component of mixture r
-// that stands for c, where p_r is the softmax of the classifier's logits or, in GANMM(EM), of the
+// Posterior of cluster c at x: the mean over mixtures r of sum over i share[r][i][c] p_r(i | x),
+// where p_r is the softmax of the classifier's logits or, in GANMM(EM), of the
 // critics' scores, which are no log densities: there it orders clusters and is no probability; of
 // k-means 1 for the nearest centre; of a Gaussian mixture the responsibility; of DEC the soft
 // assignment. values: [rows][item], already scaled. A row's result does not depend on the other
@@ -76,14 +77,17 @@ inline bool can_sample(const Model& model) {
   return trains_gans(model.settings.method) || model.settings.method == Method::gmm;
 }
 
-// `count` samples of a cluster, [count][item] in the data's own units: components are chosen by
-// their share of the cluster, then their generator is run.
+// `count` samples of a cluster, [count][item] in the data's own units: of the components that lie
+// more in this cluster than in any other one is chosen by its share of the cluster's points, then
+// its generator is run.
 // Throws ConfigError, also for a method without generators.
 std::vector<float> sample(const Model& model, Index cluster, Index count, std::uint64_t seed,
                           Lanes& lanes);
 
-// Sets `match` and `weight` from the counts of points that component i of mixture r and cluster c
-// have in common, [R][N][N] of `points` in all: the one-to-one match with the most.
-void match_components(Model& model, std::span<const std::int32_t> common, Index points);
+// Sets `share` and `weight` from the components of some training points, [R][points], and their
+// clusters, [points]. A component without points has an equal share in all clusters, of a single
+// mixture in its own. Throws ShapeError.
+void share_components(Model& model, std::span<const std::int32_t> components,
+                      std::span<const std::int32_t> clusters);
 
 }  // namespace ganmm

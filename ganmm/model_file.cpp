@@ -81,7 +81,7 @@ void save_networks(io::TensorFile& file, const Model& model) {
   file.metadata["batch"] = text(s.batch);
   if (s.critics_assign()) file.metadata["critic_score"] = to_string(s.critic_score);
   for (const auto& [name, tensor] : model.tensors) file.add(name, tensor.shape, tensor.values);
-  file.add("match", {s.restarts, s.clusters}, model.match);
+  file.add("share", {s.restarts, s.clusters, s.clusters}, model.share);
   file.add("weight", {s.restarts, s.clusters}, model.weight);
 }
 
@@ -125,25 +125,18 @@ void load_networks(Model& model, const Source& source) {
   } else {
     read(mixture->classifier_params);
   }
-  source.expect("match", {s.restarts, s.clusters});
+  source.expect("share", {s.restarts, s.clusters, s.clusters});
   source.expect("weight", {s.restarts, s.clusters});
-  model.match = file.get<std::int32_t>("match");
-  for (Index r = 0; r < s.restarts; ++r) {
-    std::vector<bool> taken(static_cast<std::size_t>(s.clusters), false);
-    for (Index i = 0; i < s.clusters; ++i) {
-      const std::int32_t cluster = model.match[static_cast<std::size_t>(r * s.clusters + i)];
-      const bool valid =
-          cluster >= 0 && cluster < s.clusters && !taken[static_cast<std::size_t>(cluster)];
-      require<InputError>(valid, "model '", path, "': tensor 'match': expected a permutation of ",
-                          s.clusters, " clusters per mixture, found ", cluster, " in mixture ", r);
-      taken[static_cast<std::size_t>(cluster)] = true;
-    }
-  }
+  model.share = file.get<float>("share");
   model.weight = file.get<float>("weight");
-  for (const float weight : model.weight) {
-    require<InputError>(weight >= 0 && weight <= 1, "model '", path,
-                        "': tensor 'weight': expected shares from 0 to 1, found ", weight);
-  }
+  const auto shares = [&](const char* name, const std::vector<float>& values) {
+    for (const float value : values) {
+      require<InputError>(value >= 0 && value <= 1, "model '", path, "': tensor '", name,
+                          "': expected shares from 0 to 1, found ", value);
+    }
+  };
+  shares("share", model.share);
+  shares("weight", model.weight);
 }
 
 void save_centres(io::TensorFile& file, const Model& model) {

@@ -3,6 +3,7 @@
 #include "kernels/core/error.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace ganmm {
 namespace {
@@ -11,24 +12,30 @@ constexpr Index kPoints = 2000, kNeighbours = 10;
 
 }  // namespace
 
-Neighbours::Neighbours(std::span<const float> values, Index rows, Index features, Lanes& lanes)
-    : rows_(rows) {
-  require<ShapeError>(rows >= 1 && static_cast<Index>(values.size()) == rows * features,
-                      "neighbours: expected ", rows, " rows of ", features, " values, found ",
-                      values.size(), " values");
-  const Index points = std::min(rows, kPoints), each = std::min(kNeighbours, points - 1);
-  for (Index i = 0; i < points; ++i) sample_.push_back(i * rows / points);
+Neighbours::Neighbours(std::span<const float> values, Index features, std::span<const Index> rows,
+                       Lanes& lanes)
+    : rows_(std::ssize(rows)) {
+  require<ShapeError>(rows_ >= 1, "neighbours: expected at least one row");
+  const Index last = std::ranges::max(rows);
+  require<ShapeError>(std::ranges::min(rows) >= 0 && (last + 1) * features <= std::ssize(values),
+                      "neighbours: expected row ", last, " within ", values.size(),
+                      " values of rows of ", features);
+  const Index points = std::min(rows_, kPoints), each = std::min(kNeighbours, points - 1);
+  for (Index i = 0; i < points; ++i) sample_.push_back(i * rows_ / points);
   neighbour_.resize(static_cast<std::size_t>(points * each));
   lanes.for_each(points, [&](int, Index i) {
-    const float* own = values.data() + sample_[static_cast<std::size_t>(i)] * features;
+    const auto at = [&](Index place) {
+      return values.data() + rows[static_cast<std::size_t>(place)] * features;
+    };
+    const float* own = at(sample_[static_cast<std::size_t>(i)]);
     std::vector<std::pair<float, Index>> found;
     for (Index j = 0; j < points; ++j) {
       if (j == i) continue;
-      const Index row = sample_[static_cast<std::size_t>(j)];
-      const float* other = values.data() + row * features;
+      const Index place = sample_[static_cast<std::size_t>(j)];
+      const float* other = at(place);
       float distance = 0;
       for (Index f = 0; f < features; ++f) distance += (own[f] - other[f]) * (own[f] - other[f]);
-      found.emplace_back(distance, row);
+      found.emplace_back(distance, place);
     }
     std::ranges::partial_sort(found, found.begin() + each);  // equal ones: the lower row
     for (Index k = 0; k < each; ++k) {
@@ -59,6 +66,11 @@ double Neighbours::agreement(std::span<const std::int32_t> label) const {
   for (const double count : size) chance += count / points * (count / points);
   if (chance >= 1) return 0;
   return (together / static_cast<double>(neighbour_.size()) - chance) / (1 - chance);
+}
+
+double Neighbours::standard_error(double agreement) const {
+  const double variance = std::max(agreement * (1 - agreement), 0.0);
+  return std::sqrt(variance / static_cast<double>(sample_.size()));
 }
 
 }  // namespace ganmm

@@ -1,6 +1,5 @@
 // Classification and sampling with a finished model.
 #include "ganmm/device_rows.h"
-#include "ganmm/hungarian.h"
 #include "ganmm/kmeans.h"
 #include "ganmm/mixture.h"
 #include "ganmm/model.h"
@@ -98,11 +97,12 @@ Prediction classify(const Model& model, std::span<const float> values, Index row
                                       w.label.data(), chunk, w.logits.of(ctx, mixture, r, input),
                                       1.0);
         ctx.copy_to_host(posterior.data(), w.posterior.data(), posterior.size() * sizeof(float));
-        const std::int32_t* match = model.match.data() + r * clusters;
         for (Index p = 0; p < count; ++p) {
           for (Index i = 0; i < clusters; ++i) {
-            out[p * clusters + match[i]] += posterior[static_cast<std::size_t>(p * clusters + i)] /
-                                            static_cast<float>(mixtures);
+            const float own = posterior[static_cast<std::size_t>(p * clusters + i)] /
+                              static_cast<float>(mixtures);
+            const float* share = model.share.data() + (r * clusters + i) * clusters;
+            for (Index c = 0; c < clusters; ++c) out[p * clusters + c] += own * share[c];
           }
         }
       }
@@ -149,6 +149,23 @@ Prediction predict(const Model& model, std::span<const float> values, Index rows
   return result;
 }
 
+namespace {
+
+// The component with the largest share in a cluster in which none lies mostly.
+Index most_in(const Model& model, Index cluster) {
+  const Index clusters = model.clusters();
+  Index most = 0;
+  for (Index g = 1; g < model.mixtures() * clusters; ++g) {
+    const auto share = [&](Index component) {
+      return model.share[static_cast<std::size_t>(component * clusters + cluster)];
+    };
+    if (share(g) > share(most)) most = g;
+  }
+  return most;
+}
+
+}  // namespace
+
 std::vector<float> sample(const Model& model, Index cluster, Index count, std::uint64_t seed,
                           Lanes& lanes) {
   const Index clusters = model.clusters(), mixtures = model.mixtures();
@@ -176,25 +193,26 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
   lanes.reserve_scratch();
   loaded.upload(model, ctx);
 
-  // The components' shares of this cluster, cumulated.
-  std::vector<double> share(static_cast<std::size_t>(mixtures * clusters));
+  // Points of this cluster in the components that lie mostly in it, cumulated.
+  std::vector<double> points(static_cast<std::size_t>(mixtures * clusters));
   double total = 0;
-  for (std::size_t g = 0; g < share.size(); ++g) {
-    if (model.match[g] == cluster) total += static_cast<double>(model.weight[g]);
-    share[g] = total;
+  for (std::size_t g = 0; g < points.size(); ++g) {
+    const float* share = model.share.data() + static_cast<Index>(g) * clusters;
+    if (std::max_element(share, share + clusters) == share + cluster) {
+      total += static_cast<double>(model.weight[g]) * static_cast<double>(share[cluster]);
+    }
+    points[g] = total;
   }
   const Index features = model.item.count();
   std::vector<float> values(static_cast<std::size_t>(count * features));
-  std::vector<std::vector<Index>> wanted(share.size());  // samples that each component makes
+  std::vector<std::vector<Index>> wanted(points.size());  // samples that each component makes
   for (Index s = 0; s < count; ++s) {
     const Philox draw =
         philox(seed, static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(cluster), 0,
                static_cast<std::uint32_t>(Purpose::sample));
     const double target = static_cast<double>(uniform01(draw.word[0])) * total;
-    auto g = std::upper_bound(share.begin(), share.end(), target) - share.begin();
-    if (total == 0) {  // none of its components owns a point: take that of the first mixture
-      g = std::find(model.match.begin(), model.match.end(), cluster) - model.match.begin();
-    }
+    auto g = std::upper_bound(points.begin(), points.end(), target) - points.begin();
+    if (total == 0) g = most_in(model, cluster);
     wanted[static_cast<std::size_t>(g)].push_back(s);
   }
   std::vector<float> made(static_cast<std::size_t>(batch * features));
@@ -217,23 +235,30 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
   return values;
 }
 
-void match_components(Model& model, std::span<const std::int32_t> common, Index points) {
-  const Index k = model.clusters(), mixtures = model.mixtures();
-  require<ShapeError>(static_cast<Index>(common.size()) == mixtures * k * k, "match: expected ",
-                      mixtures, " tables of ", k, " x ", k, " counts, found ", common.size(),
-                      " counts");
-  model.match.clear();
+void share_components(Model& model, std::span<const std::int32_t> components,
+                      std::span<const std::int32_t> clusters) {
+  const auto k = static_cast<std::size_t>(model.clusters());
+  const auto mixtures = static_cast<std::size_t>(model.mixtures()), points = clusters.size();
+  require<ShapeError>(points > 0 && components.size() == mixtures * points, "shares: expected ",
+                      points, " labels of each of ", mixtures, " mixtures, found ",
+                      components.size(), " in all");
+  model.share.assign(mixtures * k * k, 0.0f);
   model.weight.clear();
-  for (Index r = 0; r < mixtures; ++r) {
-    const std::vector<Index> table(common.begin() + r * k * k, common.begin() + (r + 1) * k * k);
-    for (const Index cluster : best_assignment(table, k, k)) {
-      model.match.push_back(static_cast<std::int32_t>(cluster));
+  for (std::size_t r = 0; r < mixtures; ++r) {
+    std::vector<double> common(k * k, 0.0);
+    for (std::size_t p = 0; p < points; ++p) {
+      common[static_cast<std::size_t>(components[r * points + p]) * k +
+             static_cast<std::size_t>(clusters[p])] += 1;
     }
-    for (Index i = 0; i < k; ++i) {
-      const auto row = table.begin() + i * k;
-      model.weight.push_back(
-          static_cast<float>(static_cast<double>(std::accumulate(row, row + k, Index{0})) /
-                             static_cast<double>(points)));
+    for (std::size_t i = 0; i < k; ++i) {
+      const auto row = common.begin() + static_cast<Index>(i * k);
+      const double size = std::accumulate(row, row + static_cast<Index>(k), 0.0);
+      float* share = model.share.data() + (r * k + i) * k;
+      for (std::size_t c = 0; c < k; ++c) {
+        const double empty = mixtures > 1 ? 1.0 / static_cast<double>(k) : i == c ? 1.0 : 0.0;
+        share[c] = static_cast<float>(size > 0 ? common[i * k + c] / size : empty);
+      }
+      model.weight.push_back(static_cast<float>(size / static_cast<double>(points)));
     }
   }
 }

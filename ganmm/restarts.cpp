@@ -5,104 +5,96 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
+#include <numeric>
 #include <optional>
 
 namespace ganmm {
 namespace {
 
 constexpr Index kManyFeatures = 100;
-constexpr Index kFewestHalved = 4;  // restarts of a kind; of fewer all are kept
 
-// Restarts whose posteriors are numbers, the largest `value` first.
-std::vector<Index> best_first(const std::vector<double>& confidence,
-                              const std::vector<double>& value) {
-  std::vector<Index> order;
-  for (Index r = 0; r < static_cast<Index>(confidence.size()); ++r) {
-    if (std::isfinite(confidence[static_cast<std::size_t>(r)])) order.push_back(r);
+// The restarts agree on this many evenly spaced rows at most; all others follow from them.
+constexpr Index kMaxConsensusRows = 65536;
+
+std::vector<Index> consensus_rows(Index rows) {
+  std::vector<Index> sample(static_cast<std::size_t>(std::min(rows, kMaxConsensusRows)));
+  for (std::size_t i = 0; i < sample.size(); ++i) {
+    sample[i] = static_cast<Index>(i) * rows / std::ssize(sample);
   }
-  std::ranges::stable_sort(order, std::greater{},
-                           [&](Index r) { return value[static_cast<std::size_t>(r)]; });
-  return order;
+  return sample;
 }
 
-void append(TrainingOutcome& all, const TrainingOutcome& one, bool assignments) {
+// Restarts whose posteriors are numbers; the most confident one alone, or all.
+std::vector<Index> sound(const std::vector<double>& confidence, bool all) {
+  std::vector<Index> kept;
+  for (Index r = 0; r < std::ssize(confidence); ++r) {
+    if (std::isfinite(confidence[static_cast<std::size_t>(r)])) kept.push_back(r);
+  }
+  if (all) return kept;
+  return {*std::ranges::max_element(
+      kept, {}, [&](Index r) { return confidence[static_cast<std::size_t>(r)]; })};
+}
+
+void append(TrainingOutcome& all, TrainingOutcome&& one) {
   all.iterations += one.iterations;
   all.converged = all.confidence.empty() ? one.converged : all.converged && one.converged;
   all.cancelled = all.cancelled || one.cancelled;
   all.seconds += one.seconds;
   all.confidence.insert(all.confidence.end(), one.confidence.begin(), one.confidence.end());
-  if (!assignments) return;
   all.assignments.insert(all.assignments.end(), one.assignments.begin(), one.assignments.end());
 }
 
-void append(Model& all, const Model& one) {
-  if (all.tensors.empty()) {
-    all = one;
-    return;
+// Labels of the sample by some mixtures, [mixtures][sample], of [all mixtures][sample].
+std::vector<std::int32_t> labels_of(std::span<const std::int32_t> labels,
+                                    std::span<const Index> mixtures, std::size_t sample) {
+  std::vector<std::int32_t> result;
+  for (const Index r : mixtures) {
+    const auto own = labels.subspan(static_cast<std::size_t>(r) * sample, sample);
+    result.insert(result.end(), own.begin(), own.end());
   }
-  all.settings.restarts += one.settings.restarts;
-  for (auto& [name, tensor] : all.tensors) {
-    const Model::Tensor& more = one.tensors.at(name);
-    tensor.shape[0] += more.shape[0];
-    tensor.values.insert(tensor.values.end(), more.values.begin(), more.values.end());
-  }
-  all.match.insert(all.match.end(), one.match.begin(), one.match.end());
-  all.weight.insert(all.weight.end(), one.weight.begin(), one.weight.end());
-}
-
-// Several mixtures vote about clusters; partitions: theirs, [R][n].
-void vote(Model& model, std::span<const std::int32_t> partitions, Index rows) {
-  const Index k = model.clusters(), count = model.mixtures();
-  const auto clusters = consensus(partitions, count, k, k, ConsensusKind::voting);
-  std::vector<std::int32_t> common(static_cast<std::size_t>(count * k * k), 0);
-  for (Index r = 0; r < count; ++r) {
-    for (Index p = 0; p < rows; ++p) {
-      const Index own = partitions[static_cast<std::size_t>(r * rows + p)];
-      ++common[static_cast<std::size_t>((r * k + own) * k + clusters[static_cast<std::size_t>(p)])];
-    }
-  }
-  match_components(model, common, rows);
+  return result;
 }
 
 }  // namespace
 
 std::vector<Settings> trainings_of(const Settings& settings, Shape item) {
   if (settings.init != InitialPartition::mixed) return {settings};
-  Settings random = settings, gaussian = settings;
-  gaussian.restarts = settings.restarts / 2;
-  random.restarts = settings.restarts - gaussian.restarts;
-  random.init = InitialPartition::random;
-  gaussian.init = item.count() < kManyFeatures ? InitialPartition::gmm : InitialPartition::kmeans;
-  gaussian.iterations = std::max<Index>(settings.iterations / 4, 1);
-  return {random, gaussian};
+  Settings staying = settings;
+  staying.init = item.count() < kManyFeatures ? InitialPartition::gmm : InitialPartition::kmeans;
+  Settings wandering = staying;
+  staying.restarts = std::max<Index>(settings.restarts / 3, 1);
+  staying.iterations = std::max<Index>(settings.iterations / 2, 1);
+  wandering.restarts = settings.restarts - staying.restarts;
+  if (settings.generator_learning_rate == 0) {
+    wandering.generator_learning_rate = settings.learning_rate;
+  }
+  return {staying, wandering};
 }
 
 void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data,
                   const FitOptions& options, const FitCallbacks& callbacks) {
   const Index n = data.rows;
   const std::vector<Settings> trainings = trainings_of(settings, data.item);
-  const bool combined = settings.select == Select::consensus && settings.restarts > 1;
-  const bool halved = combined && std::ranges::any_of(trainings, [](const Settings& s) {
-                        return s.restarts >= kFewestHalved;
-                      });
+  const bool combined = settings.select == Select::consensus;
   // A lane beyond the number of GANs would hold memory and find no work.
   const int threads = options.threads == 0 ? hardware_threads() : options.threads;
   const int lane_count =
-      static_cast<int>(std::min<Index>(threads, trainings.front().restarts * settings.clusters));
+      static_cast<int>(std::min<Index>(threads, trainings.back().restarts * settings.clusters));
   Lanes lanes(options.device, options.math, lane_count, options.conv_path);
+  const std::vector<Index> sample = consensus_rows(n);
   std::optional<Neighbours> neighbours;
-  if (halved) neighbours.emplace(data.values, n, data.item.count(), lanes);
+  if (combined && trainings.size() > 1) {
+    neighbours.emplace(data.values, data.item.count(), sample, lanes);
+  }
 
-  std::vector<std::int32_t> partitions;  // of the kept restarts
+  double to_beat = -std::numeric_limits<double>::infinity();
   for (const Settings& training : trainings) {
     if (result.training.cancelled) break;
-    const auto first = static_cast<Index>(result.training.confidence.size());
+    const Index first = std::ssize(result.training.confidence);
     const Settings s = training.resolved(n, data.item);
     Trainer trainer(s, data.values, n, data.item, options.initial, lanes);
     if (callbacks.started) callbacks.started(s, trainer);
     TrainerCallbacks each = callbacks.training;
-    each.assignments = each.assignments || halved || trainings.size() > 1;
     if (each.report) {
       each.report = [&](const Report& report) {
         Report numbered = report;
@@ -111,42 +103,24 @@ void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data
         callbacks.training.report(numbered);
       };
     }
-    const TrainingOutcome outcome = trainer.run(each);
-    const auto labels = [&](Index r) {
-      return std::span<const std::int32_t>(outcome.assignments)
-          .subspan(static_cast<std::size_t>(r * n), static_cast<std::size_t>(n));
-    };
-    std::vector<double> value = outcome.confidence;
+    TrainingOutcome outcome = trainer.run(each);
+    const std::vector<Index> kept = sound(outcome.confidence, combined);
+    const auto partitions = labels_of(trainer.labels(sample), kept, sample.size());
+    const std::vector<std::int32_t> clusters =
+        kept.size() == 1 ? partitions : consensus(partitions, std::ssize(kept), s.clusters);
+    double value = outcome.confidence[static_cast<std::size_t>(kept[0])];
     if (neighbours) {
-      for (Index r = 0; r < s.restarts; ++r) {
-        value[static_cast<std::size_t>(r)] = neighbours->agreement(labels(r));
-      }
-      result.agreement.insert(result.agreement.end(), value.begin(), value.end());
+      value = neighbours->agreement(clusters);
+      result.agreement.push_back(value);
     }
-    std::vector<Index> kept = best_first(outcome.confidence, value);
-    if (!combined) {
-      kept.resize(1);
-    } else if (s.restarts >= kFewestHalved) {
-      kept.resize(std::min(kept.size(), static_cast<std::size_t>((s.restarts + 1) / 2)));
-    }
-    std::ranges::sort(kept);
-    append(result.training, outcome, callbacks.training.assignments);
-    if (!combined && !result.kept_restarts.empty()) {  // the most confident of all
-      const auto sure = [&](Index r) {
-        return result.training.confidence[static_cast<std::size_t>(r)];
-      };
-      if (sure(first + kept[0]) <= sure(result.kept_restarts[0])) continue;
-      result.kept_restarts.clear();
-      result.model = {};
-    }
-    for (const Index r : kept) {
-      result.kept_restarts.push_back(first + r);
-      if (trainings.size() == 1) continue;
-      partitions.insert(partitions.end(), labels(r).begin(), labels(r).end());
-    }
-    append(result.model, trainer.extract(kept));
+    append(result.training, std::move(outcome));
+    if (!(value > to_beat)) continue;
+    to_beat = neighbours ? value + neighbours->standard_error(value) : value;
+    result.model = trainer.extract(kept);
+    share_components(result.model, partitions, clusters);
+    result.kept_restarts = kept;
+    for (Index& r : result.kept_restarts) r += first;
   }
-  if (combined && trainings.size() > 1) vote(result.model, partitions, n);
   if (result.kept_restarts.size() == 1) result.chosen_restart = result.kept_restarts[0];
 }
 

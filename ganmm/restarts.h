@@ -1,10 +1,13 @@
 // R mixtures that start differently, and what they agree on: training of `ganmm` beyond one
 // Trainer.
 //
-// From random partitions the mixtures find borders that follow the shape of the data, each others;
-// from Gaussian mixtures they keep to compact clusters. Either kind alone fails on some data sets
-// where the other does well, and their errors differ. So of both kinds the better half is kept, by
-// the share of neighbours that stay together (ganmm/neighbours.h), and the kept ones vote.
+// Mixtures whose generators learn as fast as the critics leave the Gaussian mixture they start from
+// and find borders that follow the shape of the data; on small or intertwined data they lose a good
+// start. Mixtures whose generators learn slowly keep to it. Either kind alone fails on some data
+// sets, so both are trained, and the consensus (ganmm/consensus.h) of those that stay counts,
+// unless that of the others keeps nearest neighbours together (ganmm/neighbours.h) better by more
+// than a standard error. Source of that rule: L. Breiman, J. Friedman, R. Olshen and C. Stone,
+// Classification and Regression Trees, 1984, 3.4.3.
 #pragma once
 
 #include "ganmm/fit.h"
@@ -14,9 +17,9 @@
 namespace ganmm {
 
 // The trainings that resolved settings stand for: one, or with InitialPartition::mixed two, the
-// restarts of the first before those of the second: random partitions, and Gaussian mixtures (from
-// 100 features on k-means, whose work does not grow with their square) for a quarter of the
-// iterations.
+// restarts of the first before those of the second: staying (a third), for half of the iterations,
+// and wandering, with generators and critics at one rate. Both start from Gaussian mixtures, from
+// 100 features on from k-means, whose work does not grow with their square.
 std::vector<Settings> trainings_of(const Settings& settings, Shape item);
 
 // Trains, chooses or combines; fills training, model (but for scaling and columns), chosen_restart,

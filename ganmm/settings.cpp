@@ -175,10 +175,10 @@ Settings Settings::resolved(Index rows, Shape item) const {
   if (s.net == NetKind::small) s.hidden = 32;
   const bool mixed = s.init == InitialPartition::mixed && s.net != NetKind::conv;
   if (s.restarts == 0) {
-    s.restarts = s.net == NetKind::conv || s.critics_assign() ? 1 : mixed ? 16 : 8;
+    s.restarts = s.net == NetKind::conv || s.critics_assign() ? 1 : mixed ? 24 : 8;
   }
   if (s.init == InitialPartition::mixed && (!mixed || s.restarts == 1)) {
-    s.init = InitialPartition::random;
+    s.init = mixed ? InitialPartition::gmm : InitialPartition::random;
   }
   if (s.noise == 0) s.noise = s.net == NetKind::conv ? 128 : 64;
   if (s.learning_rate == 0) s.learning_rate = s.objective == Objective::wgan_gp ? 2e-4 : 5e-5;
@@ -189,7 +189,7 @@ Settings Settings::resolved(Index rows, Shape item) const {
       s.start = warm ? GeneratorStart::gaussian : GeneratorStart::random;
     }
     if (s.generator_learning_rate == 0) {
-      s.generator_learning_rate = warm ? 0.1 * s.learning_rate : s.learning_rate;
+      s.generator_learning_rate = warm ? 0.025 * s.learning_rate : s.learning_rate;
     }
     if (s.sigma.empty()) {
       // Until a tenth, a fifth and two fifths of the run, as far as it has so many iterations.
@@ -279,10 +279,9 @@ Settings Settings::resolved(Index rows, Shape item) const {
          "pretrain + iterations: expected at most 2^32 critic or classifier steps in all, found ",
          s.pretrain + s.iterations, " iterations of ", passes);
   if (s.select == Select::consensus && s.restarts > 1) {
-    const Index rows_of_table = s.restarts * s.clusters;
-    expect(rows_of_table <= kMaxConsensusCells / rows_of_table,
-           "consensus: expected (restarts x clusters)^2 of at most ", kMaxConsensusCells,
-           ", found (", s.restarts, " x ", s.clusters, ")^2; use --select confidence");
+    expect(s.restarts * s.clusters <= kMaxConsensusCells / s.clusters,
+           "consensus: expected restarts x clusters^2 of at most ", kMaxConsensusCells, ", found ",
+           s.restarts, " x ", s.clusters, "^2; use --select confidence");
   }
   problems.report();
   if (s.clusters == 1) s.sigma = {{0, 0.0}};  // there are no rows of others
@@ -296,7 +295,7 @@ Settings Settings::of(Method method) {
   s.method = method;
   if (method == Method::ganmm) {
     s.init = InitialPartition::mixed;
-    s.regularization = 1e-3;
+    s.iterations = 2500;
   } else if (method == Method::ganmm_em) {
     s.select = Select::confidence;
     s.sigma = {{0, 0.0}};

@@ -46,7 +46,7 @@ enum class Objective {
 };
 enum class Select {
   confidence,  // the restart with the highest mean posterior of its labels
-  consensus,   // one partition from all restarts, by voting (ganmm/consensus.h)
+  consensus,   // what the restarts agree on (ganmm/consensus.h)
   all,         // as confidence, and every restart's assignments are kept
 };
 // What generators are before they are trained.
@@ -59,7 +59,7 @@ enum class InitialPartition {
   random,  // equal parts
   kmeans,
   gmm,    // of a Gaussian mixture with full covariances, from a k-means partition
-  mixed,  // half of the restarts random, the others gmm (ganmm/restarts.h); with one restart random
+  mixed,  // gmm at two speeds (ganmm/restarts.h); with one restart gmm, for conv nets random
   given,
 };
 
@@ -98,7 +98,7 @@ std::string to_string(const std::vector<Index>& widths);
 struct Settings {
   Method method = Method::ganmm;
   Index clusters = 0;  // all: N >= 1
-  Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, with init mixed 16, for conv
+  Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, with init mixed 24, for conv
                        // nets 1, ganmm_em 1, kmeans 10, gmm 1, dec 20 runs of k-means
   Select select = Select::consensus;
   InitialPartition init = InitialPartition::random;
@@ -113,8 +113,9 @@ struct Settings {
   Objective objective = Objective::wgan_gp;
   double learning_rate = 0;  // of critics (and generators); 0: 2e-4 (gp), 5e-5 (clip)
                              // dec: of the clustering; 0: 1e-4
-  // 0: the same; a tenth for dense nets unless the partition is random: a good start should not be
-  // lost in the cycles that generators and critics of equal rates run through.
+  // 0: the same; a fortieth for dense nets unless the partition is random: a good start should not
+  // be lost in the cycles that generators and critics of equal rates run through. With init mixed
+  // both.
   double generator_learning_rate = 0;
   double penalty = 10;     // lambda of the gradient penalty
   double clip = 0.01;      // bound of the critic's weights (wgan-clip)
@@ -136,8 +137,10 @@ struct Settings {
   // Empty: .5, .2 and .1 until a tenth, a fifth and two fifths of the iterations, then .04; for
   // dense nets .04 unless the partition is random; ganmm_em 0.
   std::vector<SigmaStep> sigma;
-  Index pretrain = 500;      // iterations on the initial partition; dec: follows from epochs
-  Index iterations = 5000;   // all: EM iterations at most, kmeans and gmm: of a restart, dec: steps
+  Index pretrain = 500;      // iterations on the initial partition, then steps of the classifiers
+                             // unless it is random; dec: follows from epochs
+  Index iterations = 5000;   // all: EM iterations at most, ganmm: 2500 by Settings::of; kmeans and
+                             // gmm: of a restart, dec: steps
   Index pool = 0;            // rows classified per EM iteration; 0: all, at most max(500 N, 5000)
   Index check_every = 100;   // EM iterations between assignments of the whole data set
   double tolerance = 0.001;  // stop when fewer points (share) changed cluster between checks ...

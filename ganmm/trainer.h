@@ -99,10 +99,11 @@ class Trainer {
   // Throws Error when every mixture has diverged.
   TrainingOutcome run(const TrainerCallbacks& callbacks) { return run_->run(callbacks); }
 
-  // Networks of these mixtures as they are now, with match and weight as of the last check: one
-  // mixture numbers the clusters itself, several vote (ganmm/consensus.h). Scaling and columns are
-  // the caller's.
+  // Networks of these mixtures as they are now. Shares and weights (share_components), scaling and
+  // columns are the caller's.
   Model extract(std::span<const Index> mixtures) { return run_->extract(mixtures); }
+  // Components of these rows of the file, ascending, as of the last check: [R][rows.size()].
+  std::vector<std::int32_t> labels(std::span<const Index> rows) { return run_->labels(rows); }
 
   // What hides behind the element type of activations; ganmm/training_run.h.
   class Run {
@@ -115,6 +116,7 @@ class Trainer {
     virtual std::size_t graph_nodes() const = 0;
     virtual TrainingOutcome run(const TrainerCallbacks& callbacks) = 0;
     virtual Model extract(std::span<const Index> mixtures) = 0;
+    virtual std::vector<std::int32_t> labels(std::span<const Index> rows) = 0;
   };
 
  private:

@@ -103,6 +103,24 @@ void TrainingRun<T>::assignments_in_file_order(std::vector<std::int32_t>& assign
 }
 
 template <class T>
+std::vector<std::int32_t> TrainingRun<T>::labels(std::span<const Index> rows) {
+  std::vector<Index> place(rows.size());  // in the data's order
+  for (Index p = 0; p < rows_; ++p) {
+    const Index row = order_.order()[static_cast<std::size_t>(p)];
+    const auto found = std::ranges::lower_bound(rows, row);
+    if (found != rows.end() && *found == row) {
+      place[static_cast<std::size_t>(found - rows.begin())] = p;
+    }
+  }
+  std::vector<std::int32_t> result, copy;
+  for (Index r = 0; r < settings_.restarts; ++r) {
+    const auto labels = labels_of(r, copy);
+    for (const Index p : place) result.push_back(labels[static_cast<std::size_t>(p)]);
+  }
+  return result;
+}
+
+template <class T>
 std::vector<std::int32_t> TrainingRun<T>::rows_of(std::span<const std::int32_t> labels,
                                                   std::int32_t component, Index size) const {
   const Index stride = (size + kMaxSplitRows - 1) / kMaxSplitRows;
@@ -229,6 +247,7 @@ void TrainingRun<T>::upload_pins() {
   template std::span<const std::int32_t> TrainingRun<T>::labels_of(Index,                          \
                                                                    std::vector<std::int32_t>&);    \
   template void TrainingRun<T>::assignments_in_file_order(std::vector<std::int32_t>&);             \
+  template std::vector<std::int32_t> TrainingRun<T>::labels(std::span<const Index>);               \
   template void TrainingRun<T>::upload_pins();
 GANMM_INSTANTIATE(float)
 GANMM_INSTANTIATE(BFloat16)

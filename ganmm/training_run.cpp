@@ -1,12 +1,10 @@
 #include "ganmm/training_run.h"
 
-#include "ganmm/consensus.h"
 #include "ganmm/gaussian_mixture.h"
 #include "ganmm/gaussian_start.h"
 #include "ganmm/kmeans.h"
 #include "kernels/core/rng.h"
 #include "kernels/core/trace.h"
-#include "kernels/count.h"
 
 #include <algorithm>
 #include <cmath>
@@ -333,6 +331,20 @@ void TrainingRun<T>::train_classifiers(Index first_step) {
   }
 }
 
+// A first partition that was found counts for as long as it is what rows are assigned by: before
+// the first assignment the classifiers learn it, from generators that have. (Untrained ones scatter
+// the rows, and it takes some hundred iterations to get part of the partition back.) A random
+// partition is nothing to learn.
+template <class T>
+void TrainingRun<T>::pretrain_classifiers() {
+  if (settings_.critics_assign() || settings_.init == InitialPartition::random) return;
+  // Samples that no step of the training draws.
+  constexpr Index kFirst = Index{1} << 30;
+  for (Index i = 0; i < settings_.pretrain; ++i) {
+    train_classifiers(kFirst + i * settings_.classifier_steps);
+  }
+}
+
 // The same on the side stream, after the work that the main stream has; joined_ marks the end.
 template <class T>
 void TrainingRun<T>::train_classifiers_beside(Index first_step) {
@@ -441,6 +453,7 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
     outcome.cancelled = cancelled();
   }
 
+  if (!outcome.cancelled) pretrain_classifiers();
   // Those of the first iteration; all others are trained beside the critics of the one before.
   if (side_ == nullptr) {
     train_classifiers(0);
@@ -518,42 +531,7 @@ Model TrainingRun<T>::extract(std::span<const Index> mixtures) {
   } else {
     add(mixture_.classifier_params, 1);
   }
-  match(model, mixtures);
   return model;
-}
-
-// On the device; only the counts of common points leave it.
-template <class T>
-void TrainingRun<T>::match(Model& model, std::span<const Index> mixtures) {
-  Context& ctx = main();
-  const auto count = static_cast<Index>(mixtures.size());
-  const Index k = settings_.clusters;
-  const bool vote = count > 1;
-  const bool all = count == settings_.restarts;
-  Arena arena(ctx.device());
-  const auto chosen = arena.request<std::int32_t>("partitions", vote && !all ? count * rows_ : 0);
-  const auto winner = arena.request<std::int32_t>("consensus", vote ? rows_ : 0);
-  const auto overlap = arena.request<std::int32_t>("common points", count * k * k);
-  arena.reserve();
-  const auto bytes = static_cast<std::size_t>(rows_) * sizeof(std::int32_t);
-  const std::int32_t* partitions = vote && !all ? chosen.data() : shared_.assigned.data();
-  const std::int32_t* clusters = shared_.assigned.data() + mixtures[0] * rows_;
-  if (vote) {
-    for (Index r = 0; r < count && !all; ++r) {
-      ctx.copy(chosen.data() + r * rows_,
-               shared_.assigned.data() + mixtures[static_cast<std::size_t>(r)] * rows_, bytes);
-    }
-    ctx.copy_to_device(winner.data(), consensus_by_voting(ctx, partitions, count, rows_, k).data(),
-                       bytes);
-    clusters = winner.data();
-  }
-  for (Index r = 0; r < count; ++r) {
-    kernels::contingency(ctx, overlap.data() + r * k * k, k, k,
-                         vote ? partitions + r * rows_ : clusters, clusters, rows_);
-  }
-  std::vector<std::int32_t> common(static_cast<std::size_t>(count * k * k));
-  ctx.copy_to_host(common.data(), overlap.data(), common.size() * sizeof(std::int32_t));
-  match_components(model, common, rows_);
 }
 
 template class TrainingRun<float>;

@@ -37,6 +37,7 @@ class TrainingRun final : public Trainer::Run {
   const std::string& launch_declined_because() const { return launch_->declined_because(); }
   TrainingOutcome run(const TrainerCallbacks& callbacks) override;
   Model extract(std::span<const Index> mixtures) override;
+  std::vector<std::int32_t> labels(std::span<const Index> rows) override;
 
  private:
   struct LaneWork {
@@ -60,6 +61,7 @@ class TrainingRun final : public Trainer::Run {
   void pretrain_iteration();
   void em_iteration(Index foreign);
   void train_classifiers(Index first_step);
+  void pretrain_classifiers();
   void train_classifiers_beside(Index first_step);
   void calibrate_scores();
   void classify_pool();
@@ -72,7 +74,6 @@ class TrainingRun final : public Trainer::Run {
   // cannot read the device's.
   std::span<const std::int32_t> labels_of(Index mixture, std::vector<std::int32_t>& copy);
   void assignments_in_file_order(std::vector<std::int32_t>& assignments);
-  void match(Model& model, std::span<const Index> mixtures);
   void restart_empty(Report& report, Index iteration);
   std::vector<std::int32_t> half_of(std::span<const std::int32_t> labels, std::int32_t component,
                                     Index size, const RandomKey& key);

@@ -172,10 +172,6 @@ void pin_labels(Context& ctx, std::int32_t* label, const PinView& pins, Index co
 void advance(Context& ctx, Clock* clock, Index pool, Index rows, Index iterations);
 void count_assignments(Context& ctx, const AssignmentCounts& counts, std::int32_t* assigned,
                        Index rows, const PoolView& pool, Index first_row, Index skip);
-void contingency(Context& ctx, std::int32_t* overlap, Index a_count, Index b_count,
-                 const std::int32_t* a, const std::int32_t* b, Index rows);
-void vote(Context& ctx, std::int32_t* winner, const std::int32_t* partition,
-          const std::int32_t* match, Index partitions, Index clusters, Index anchor, Index rows);
 
 // distance
 template <class T>
@@ -378,10 +374,6 @@ void pin_labels(Context& ctx, std::int32_t* label, const PinView& pins, Index co
 void advance(Context& ctx, Clock* clock, Index pool, Index rows, Index iterations);
 void count_assignments(Context& ctx, const AssignmentCounts& counts, std::int32_t* assigned,
                        Index rows, const PoolView& pool, Index first_row, Index skip);
-void contingency(Context& ctx, std::int32_t* overlap, Index a_count, Index b_count,
-                 const std::int32_t* a, const std::int32_t* b, Index rows);
-void vote(Context& ctx, std::int32_t* winner, const std::int32_t* partition,
-          const std::int32_t* match, Index partitions, Index clusters, Index anchor, Index rows);
 
 // distance
 template <class T>

@@ -91,12 +91,12 @@ void FitArguments::add_problem(CLI::App& app) {
   init_option_ =
       app.add_option("--init", init_,
                      "first partition: random equal parts, kmeans, gmm (a Gaussian mixture), mixed "
-                     "(half of the restarts random, half gmm), or a file with one cluster per row; "
-                     "ganmm: mixed, for conv nets and one restart random; ganmm-em and --compat: "
-                     "random")
+                     "(gmm, two thirds of the restarts with generators at the critics' rate, a "
+                     "third with slow ones), or a file with one cluster per row; ganmm: mixed, "
+                     "with one restart gmm, for conv nets random; ganmm-em and --compat: random")
           ->type_name("random|kmeans|gmm|mixed|FILE");
   add(app, "--restarts", &Settings::restarts,
-      "mixtures; 0: 16 with init mixed, otherwise 8, for conv nets 1, ganmm-em 1, kmeans 10, gmm "
+      "mixtures; 0: 24 with init mixed, otherwise 8, for conv nets 1, ganmm-em 1, kmeans 10, gmm "
       "1, dec 20 runs of k-means on the codes");
   add_spelled(app, "--select", &Settings::select, parse_select,
               "what becomes of them: the one of most confidence (ganmm-em's default, which says "
@@ -139,8 +139,8 @@ void FitArguments::add_training(CLI::App& app) {
   const std::string group = "Training";
   const auto first = app.get_options().size();
   add(app, "--iterations", &Settings::iterations,
-      "EM iterations at most; kmeans: 300, gmm: 100 of a restart; dec: 8000 steps after the "
-      "autoencoder's");
+      "EM iterations at most, half of them for the slow restarts of init mixed; kmeans: 300, gmm: "
+      "100 of a restart; dec: 8000 steps after the autoencoder's");
   add(app, "--tolerance", &Settings::tolerance,
       "stop when a smaller share of the points changes cluster from check to check ...; kmeans: "
       "when the squared shifts of the centres sum up to at most this x the features' mean "
@@ -154,13 +154,14 @@ void FitArguments::add_training(CLI::App& app) {
       "centres, 0: 1e-4");
   const auto of_all_nets = app.get_options().size();
   add(app, "--pretrain", &Settings::pretrain,
-      "iterations on the first partition before the first EM iteration");
+      "iterations on the first partition before the first EM iteration; unless it is random "
+      "as many steps of the classifiers follow");
   add(app, "--patience", &Settings::patience, "... in this many checks in a row");
   add(app, "--check-every", &Settings::check_every, "EM iterations between checks");
   add(app, "--critic-steps", &Settings::critic_steps, "critic steps per generator step");
   add(app, "--generator-learning-rate", &Settings::generator_learning_rate,
-      "of generators; 0: as --learning-rate, a tenth for dense nets unless the partition is "
-      "random");
+      "of generators; 0: as --learning-rate, a fortieth for dense nets unless the partition is "
+      "random, with init mixed both");
   add_spelled(app, "--sigma", &Settings::sigma, parse_sigma,
               "share of a batch from other clusters, until which EM iteration: SHARE:UNTIL,...,"
               "SHARE; without: 0.5, 0.2 and 0.1 until a tenth, a fifth and two fifths of the "
@@ -195,7 +196,7 @@ void FitArguments::add_gaussians(CLI::App& app) {
   add_spelled(app, "--covariance", &Settings::covariance, parse_covariance,
               "full, tied (one matrix for all), diag or spherical");
   add(app, "--regularization", &Settings::regularization,
-      "added to every variance; ganmm, whose --init gmm it is for: 1e-3");
+      "added to every variance, also that of --init gmm");
   for (const char* name : {"--covariance", "--regularization"}) {
     app.get_option(name)->group("Gaussian mixture (--method gmm)");
   }

@@ -41,7 +41,7 @@ void add_quality(Json& json, const FitRecord& record) {
   json["chosen_restart"] = result.chosen_restart < 0 ? Json() : Json(result.chosen_restart);
   if (gans) {
     json["restart_confidence"] = result.training.confidence;
-    json["restart_agreement"] = result.agreement;
+    json["agreement"] = result.agreement;
     json["kept_restarts"] = result.kept_restarts;
   }
   if (result.kmeans) json["restart_inertia"] = result.kmeans->inertia;

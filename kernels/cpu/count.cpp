@@ -25,34 +25,4 @@ void count_assignments(Context&, const AssignmentCounts& counts, std::int32_t* a
   }
 }
 
-void contingency(Context&, std::int32_t* overlap, Index a_count, Index b_count,
-                 const std::int32_t* a, const std::int32_t* b, Index rows) {
-  std::fill_n(overlap, a_count * b_count, 0);
-  for (Index p = 0; p < rows; ++p) ++overlap[a[p] * b_count + b[p]];
-}
-
-void vote(Context&, std::int32_t* winner, const std::int32_t* partition, const std::int32_t* match,
-          Index partitions, Index clusters, Index anchor, Index rows) {
-  for (Index p = 0; p < rows; ++p) {
-    const auto choice = [&](Index r) { return match[r * clusters + partition[r * rows + p]]; };
-    const auto votes = [&](std::int32_t label) {
-      Index count = 0;
-      for (Index r = 0; r < partitions; ++r) count += choice(r) == label;
-      return count;
-    };
-    const std::int32_t of_anchor = choice(anchor);
-    std::int32_t best = of_anchor;
-    Index most = votes(best);
-    for (Index r = 0; r < partitions; ++r) {
-      const std::int32_t label = choice(r);
-      const Index count = votes(label);
-      if (count > most || (count == most && best != of_anchor && label < best)) {
-        best = label;
-        most = count;
-      }
-    }
-    winner[p] = best;
-  }
-}
-
 }  // namespace ganmm::kernels::cpu

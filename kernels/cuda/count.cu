@@ -1,10 +1,7 @@
-// advance, count_assignments, contingency and vote: what is counted between training steps.
+// advance and count_assignments: what is counted between training steps.
 //
 // count_assignments has one block per mixture: it runs once per check, and one block gives the sum
-// of confidences a fixed order without a second pass. contingency counts in shared memory where the
-// table fits and adds the blocks' tables up with integer atomics, which are exact in any order.
-// vote compares all partitions with each other, one thread per point: there are few of them, and
-// it needs no memory.
+// of confidences a fixed order without a second pass.
 #include "kernels/backend.h"
 #include "kernels/cuda/kernel.h"
 #include "kernels/cuda/launch.h"
@@ -58,47 +55,6 @@ GANMM_KERNEL count_assignments_kernel(AssignmentCounts counts, std::int32_t* ass
   }
 }
 
-// cells: of the table, if it is kept in shared memory, else 0.
-GANMM_KERNEL contingency_kernel(std::int32_t* overlap, Index b_count, const std::int32_t* a,
-                                const std::int32_t* b, Index rows, int cells) {
-  std::int32_t* table = cells > 0 ? device::dynamic_shared<std::int32_t>() : overlap;
-  for (int cell = device::thread_index_x(); cell < cells; cell += device::block_size_x()) {
-    table[cell] = 0;
-  }
-  device::sync_threads();
-  const Index step = Index{device::grid_size_x()} * device::block_size_x();
-  for (Index p = Index{device::block_index_x()} * device::block_size_x() + device::thread_index_x();
-       p < rows; p += step) {
-    device::atomic_add(table + (a[p] * b_count + b[p]), 1);
-  }
-  device::sync_threads();
-  for (int cell = device::thread_index_x(); cell < cells; cell += device::block_size_x()) {
-    if (table[cell] != 0) device::atomic_add(overlap + cell, table[cell]);
-  }
-}
-
-GANMM_KERNEL vote_kernel(std::int32_t* winner, const std::int32_t* partition,
-                         const std::int32_t* match, Index partitions, Index clusters, Index anchor,
-                         Index rows) {
-  const Index p =
-      Index{device::block_index_x()} * device::block_size_x() + device::thread_index_x();
-  if (p >= rows) return;
-  const auto choice = [&](Index r) { return match[r * clusters + partition[r * rows + p]]; };
-  const std::int32_t of_anchor = choice(anchor);
-  std::int32_t best = of_anchor;
-  int most = 0;  // the anchor's label comes first and keeps ties
-  for (Index r = -1; r < partitions; ++r) {
-    const std::int32_t label = r < 0 ? of_anchor : choice(r);
-    int count = 0;
-    for (Index s = 0; s < partitions; ++s) count += choice(s) == label ? 1 : 0;
-    if (count > most || (count == most && best != of_anchor && label < best)) {
-      best = label;
-      most = count;
-    }
-  }
-  winner[p] = best;
-}
-
 }  // namespace
 
 void advance(Context& ctx, Clock* clock, Index pool, Index rows, Index iterations) {
@@ -113,26 +69,6 @@ void count_assignments(Context& ctx, const AssignmentCounts& counts, std::int32_
       ctx, "count_assignments",
       {pool.mixtures, 1, 1, kCountThreads, static_cast<std::size_t>(pool.components) * sizeof(int)},
       count_assignments_kernel, counts, assigned, rows, pool, first_row, skip);
-}
-
-void contingency(Context& ctx, std::int32_t* overlap, Index a_count, Index b_count,
-                 const std::int32_t* a, const std::int32_t* b, Index rows) {
-  const Index cells = checked_multiply(a_count, b_count);
-  const auto bytes = static_cast<std::size_t>(cells) * sizeof(std::int32_t);
-  ctx.clear(overlap, bytes);
-  if (rows == 0) return;
-  const bool in_shared = bytes <= kStaticSharedLimit;
-  const Index blocks =
-      std::min((rows + kElementThreads - 1) / kElementThreads, resident_blocks(ctx));
-  launch(ctx, "contingency", {blocks, 1, 1, kElementThreads, in_shared ? bytes : 0},
-         contingency_kernel, overlap, b_count, a, b, rows, in_shared ? static_cast<int>(cells) : 0);
-}
-
-void vote(Context& ctx, std::int32_t* winner, const std::int32_t* partition,
-          const std::int32_t* match, Index partitions, Index clusters, Index anchor, Index rows) {
-  if (rows == 0) return;
-  launch(ctx, "vote", {(rows + kElementThreads - 1) / kElementThreads, 1, 1, kElementThreads},
-         vote_kernel, winner, partition, match, partitions, clusters, anchor, rows);
 }
 
 }  // namespace ganmm::kernels::cuda

@@ -249,14 +249,6 @@ void count_assignments(Context&, const AssignmentCounts&, std::int32_t*, Index, 
                        Index, Index) {
   refuse("count_assignments");
 }
-void contingency(Context&, std::int32_t*, Index, Index, const std::int32_t*, const std::int32_t*,
-                 Index) {
-  refuse("contingency");
-}
-void vote(Context&, std::int32_t*, const std::int32_t*, const std::int32_t*, Index, Index, Index,
-          Index) {
-  refuse("vote");
-}
 template <class T>
 void student_assign(Context&, GroupView<T>, std::int32_t*, Index, GroupView<const T>,
                     ParamView<const T>) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the expected values in metrics_test.cpp and consensus_test.cpp.
+"""Prints the expected values in metrics_test.cpp.
 
 Needs numpy, scipy and scikit-learn (written with 1.9.1). Run it by hand after adding a case and
 paste the output into the tests; the tests themselves do not need Python.
@@ -8,7 +8,6 @@ from fractions import Fraction
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 # Rows are clusters, columns labels.
@@ -56,46 +55,7 @@ def exact_ari(table):
     return float((both - expected) / (Fraction(rows + columns, 2) - expected))
 
 
-def has_ties(similarity, clusters):
-    """Whether a merge below similarity 1 on the way to `clusters` clusters could go two ways."""
-    groups = [[i] for i in range(len(similarity))]
-    while len(groups) > clusters:
-        pairs = sorted(((similarity[np.ix_(a, b)].mean(), i, j) for i, a in enumerate(groups)
-                        for j, b in enumerate(groups) if i < j), reverse=True)
-        if pairs[0][0] < 1 - 1e-9 and len(pairs) > 1 and pairs[0][0] - pairs[1][0] < 1e-9:
-            return True
-        _, i, j = pairs[0]
-        groups[i] += groups.pop(j)
-    return False
-
-
-def consensus_case(seed, restarts, distinct, points, clusters_in, clusters_out):
-    """A planted partition; a point strays from its cluster at a rate of its own."""
-    rng = np.random.default_rng(seed)
-    planted = rng.integers(clusters_in, size=distinct)
-    stray = rng.random((distinct, restarts)) < 0.9 * rng.random((distinct, 1))
-    tuples = np.where(stray, rng.integers(clusters_in, size=stray.shape), planted[:, None])
-    tuples = np.stack([rng.permutation(clusters_in)[column] for column in tuples.T], axis=1)
-    tuples = tuples[np.concatenate([np.arange(distinct),
-                                    rng.integers(distinct, size=points - distinct)])]
-    similarity = (tuples[:, None] == tuples[None]).mean(-1)
-    if has_ties(similarity, clusters_out):
-        return False
-    labels = AgglomerativeClustering(clusters_out, metric="precomputed",
-                                     linkage="average").fit_predict(1 - similarity)
-    order = sorted(range(clusters_out),
-                   key=lambda c: (-(labels == c).sum(), np.flatnonzero(labels == c)[0]))
-    print(f"{{{clusters_in}, {clusters_out}, {{")
-    for point in tuples:
-        print('"' + "".join(map(str, point)) + '",')
-    print("}, {" + ", ".join(map(str, np.argsort(order)[labels])) + "}},")
-    return True
-
-
 print("// metrics_test.cpp")
 for case in TABLES.items():
     metrics_case(*case)
 print("a billion points:", exact_ari([[400000000, 100000001], [99999999, 400000000]]))
-print("// consensus_test.cpp")
-for shape in [(60, 12, 20, 3, 3), (60, 12, 24, 4, 2), (70, 10, 18, 2, 4)]:
-    next(seed for seed in range(10000) if consensus_case(seed, *shape))

@@ -94,7 +94,7 @@ TEST_CASE("settings: what is automatic follows the first partition and the lengt
   const Settings warm = s.resolved(1000, {4});
   CHECK(to_string(warm.sigma) == "0.04");
   CHECK(warm.start == GeneratorStart::gaussian);
-  CHECK(warm.optimizer().learning_rate == doctest::Approx(2e-5));
+  CHECK(warm.optimizer().learning_rate == doctest::Approx(5e-6));
   CHECK(warm.critic_optimizer().learning_rate == 2e-4);
   const Settings images = s.resolved(1000, {8, 8, 1});
   CHECK(images.start == GeneratorStart::random);
@@ -105,16 +105,25 @@ TEST_CASE("settings: mixed restarts are two trainings, of nets for images and of
   Settings s = Settings::of(Method::ganmm);
   s.clusters = 3;
   const Settings resolved = s.resolved(1000, {4});
-  CHECK(resolved.restarts == 16);
+  CHECK(resolved.restarts == 24);
   const auto trainings = trainings_of(resolved, {4});
   REQUIRE(trainings.size() == 2);
-  CHECK(trainings[0].init == InitialPartition::random);
-  CHECK(trainings[1].init == InitialPartition::gmm);
-  CHECK(trainings[0].restarts + trainings[1].restarts == 16);
-  CHECK(trainings[1].iterations == resolved.iterations / 4);
+  for (const Settings& training : trainings) CHECK(training.init == InitialPartition::gmm);
+  CHECK(trainings[0].restarts == 8);
+  CHECK(trainings[1].restarts == 16);
+  CHECK(trainings[0].iterations == resolved.iterations / 2);
+  CHECK(trainings[1].iterations == resolved.iterations);
+  const Settings staying = trainings[0].resolved(1000, {4});
+  const Settings wandering = trainings[1].resolved(1000, {4});
+  CHECK(staying.generator_learning_rate == doctest::Approx(2e-4 / 40));
+  CHECK(wandering.generator_learning_rate == 2e-4);
+  CHECK(wandering.start == GeneratorStart::gaussian);
+  s.generator_learning_rate = 1e-4;  // who asks for a rate gets it
+  CHECK(trainings_of(s.resolved(1000, {4}), {4})[1].generator_learning_rate == 1e-4);
+  s.generator_learning_rate = 0;
   CHECK(trainings_of(resolved, {784})[1].init == InitialPartition::kmeans);
   s.restarts = 1;
-  CHECK(s.resolved(1000, {4}).init == InitialPartition::random);
+  CHECK(s.resolved(1000, {4}).init == InitialPartition::gmm);
   CHECK(trainings_of(s.resolved(1000, {4}), {4}).size() == 1);
   s.restarts = 4;
   CHECK(s.resolved(1000, {8, 8, 1}).init == InitialPartition::random);
@@ -164,11 +173,12 @@ TEST_CASE("settings: widths are read and written, DEC's automatic values follow 
 
 TEST_CASE("settings: limits that several settings share are checked before training") {
   Settings s = valid();
-  s.clusters = 50;
+  s.clusters = 1000;
   s.restarts = 300;
-  CHECK(test::problems(s).find("consensus") != std::string::npos);
+  CHECK_THROWS_WITH_AS((void)s.resolved(1000, {4}), doctest::Contains("consensus"), ConfigError);
   s.select = Select::confidence;
-  CHECK(test::problems(s) == "");
+  CHECK(s.resolved(1000, {4}).restarts == 300);
+  s.clusters = 50;
   s.iterations = 1000000000;
   CHECK(test::problems(s).find("2^32") != std::string::npos);
   s = valid();

@@ -109,10 +109,6 @@ void check_agreement(const Settings& settings, const io::Dataset& data, MathMode
     other += cpu.assignments[i] != gpu.assignments[i];
   }
   CHECK(static_cast<double>(other) <= 0.05 * static_cast<double>(cpu.assignments.size()));
-  if (other == 0) {  // then the vote and the match have nothing to differ in
-    CHECK(gpu.model.match == cpu.model.match);
-    CHECK(gpu.model.weight == cpu.model.weight);
-  }
   const double accuracy = math == MathMode::fp32 ? 1e-3 : 5e-2;
   for (std::size_t i = 0; i < cpu.reports.size(); ++i) {
     for (std::size_t r = 0; r < cpu.reports[i].mixtures.size(); ++r) {

@@ -104,7 +104,7 @@ TEST_CASE("trainer: generators begin as the Gaussians of their rows") {
   Lanes lanes({}, MathMode::fp32, 1);
   Model plain = model;
   plain.scaling = {{0.0}, {1.0}};
-  plain.match = {0, 1, 2, 0, 1, 2};
+  plain.share = {1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1};
   plain.weight = {0, 0, 0, 1, 1, 1};
   const Index count = 2000;
   for (Index cluster = 0; cluster < 3; ++cluster) {
@@ -177,6 +177,42 @@ TEST_CASE("trainer: reports carry complete partitions in file order") {
   s.pool = 40;
   (void)train(s, data, 1, callbacks);
   CHECK(iterations == std::vector<Index>{20, 40, 50});
+}
+
+TEST_CASE("trainer: labels of some rows are those of the last check") {
+  const auto data = test::blobs(150, 2, 3);
+  Lanes lanes({}, MathMode::fp32, 2);
+  const Settings s = quick(3, 2).resolved(data.rows, data.item);
+  auto values = data.values;
+  Trainer trainer(s, values, data.rows, data.item, {}, lanes);
+  const TrainingOutcome outcome = trainer.run({});
+  const std::vector<Index> rows{0, 3, 4, 77, 149};
+  const auto labels = trainer.labels(rows);
+  REQUIRE(labels.size() == 2 * rows.size());
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const Index r = static_cast<Index>(i / rows.size()), row = rows[i % rows.size()];
+    CHECK(labels[i] == outcome.assignments[static_cast<std::size_t>(r * 150 + row)]);
+  }
+}
+
+// One iteration after that the rows are where the partition had them; classifiers that have seen a
+// single batch scatter them.
+TEST_CASE("trainer: classifiers learn a first partition before they assign rows by it") {
+  const auto data = test::blobs(300, 3, 4);
+  Settings s = quick(4, 1);
+  s.init = InitialPartition::given;
+  s.sigma = {{0, 0.0}};
+  s.pretrain = 300;
+  s.iterations = 1;
+  const auto kept = [&] {
+    const Run run = train(s, data, 1, {}, data.labels);
+    Index same = 0;
+    for (std::size_t p = 0; p < 300; ++p) same += run.outcome.assignments[p] == data.labels[p];
+    return same;
+  };
+  CHECK(kept() >= 285);
+  s.pretrain = 0;
+  CHECK(kept() < 270);
 }
 
 TEST_CASE("trainer: a given partition starts every mixture") {

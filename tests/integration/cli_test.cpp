@@ -92,7 +92,7 @@ TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, n
       {"fit good.npy -k 13", "found 13"},
       {"fit good.npy -k 9223372036854775807", "found 9223372036854775807"},
       {"fit good.npy -k two", "two"},
-      {"fit many.npy -k 200 --restarts 64", "--select confidence"},
+      {"fit many.npy -k 300 --restarts 4096", "--select confidence"},
       {"fit good.npy", "--clusters"},
       {"fit short.npy -k 2", "short.npy"},
       {"fit huge.npy -k 2", "huge.npy"},
@@ -219,15 +219,15 @@ TEST_CASE("cli: fit, predict, score and sample agree on the same data") {
   CHECK(metrics["features"] == 2);
   CHECK(metrics["clusters"] == 3);
   CHECK(metrics["restarts"] == 2);
-  CHECK(metrics["iterations"] == 20 + 5);  // of either kind of restart
+  CHECK(metrics["iterations"] == 10 + 20);  // of either kind of restart
   CHECK(metrics["settings"]["scale"] == "maxabs");
-  // 25 and 10 iterations of 3 critics each, 5 steps of 50 rows.
+  // 15 and 25 iterations of 3 critics each, 5 steps of 50 rows.
   CHECK(metrics["samples_per_second"].get<double>() * metrics["seconds"].get<double>() ==
-        doctest::Approx((25 + 10) * 3 * 250));
+        doctest::Approx((15 + 25) * 3 * 250));
   check_contains(place.read("run/posteriors.npy"), "(200, 3)");
   const std::string history = place.read("run/history.csv");
   CHECK(std::count(history.begin(), history.end(), '\n') == 1 + 2);
-  check_contains(history, ",size_2,restarted,purity,ari,nmi\n20,");
+  check_contains(history, ",size_2,restarted,purity,ari,nmi\n10,");
   CHECK_FALSE(place.exists("run/samples.png"));
   CHECK_FALSE(place.exists("run/assignments-all.npy"));
 

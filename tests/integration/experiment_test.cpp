@@ -41,7 +41,7 @@ TEST_CASE("cli: an experiment reports means, spreads and the paper's numbers, an
   CHECK(report["data"]["scale"] == "maxabs");
   CHECK(report["environment"]["backend"] == "cpu");
   REQUIRE(report["runs"].size() == 6);
-  CHECK(report["runs"][0]["run"]["settings"]["iterations"] == 5);
+  CHECK(report["runs"][0]["run"]["settings"]["iterations"] == 2);
   const Json& ganmm = report["summary"][0];
   CHECK(ganmm["method"] == "ganmm");
   CHECK(ganmm["paper"]["purity"] == 0.7241);

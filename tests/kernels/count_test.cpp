@@ -4,8 +4,6 @@
 #include "tests/support/guard_buffer.h"
 #include "tests/support/random_data.h"
 
-#include <map>
-
 namespace ganmm::kernels {
 namespace {
 
@@ -113,78 +111,6 @@ GANMM_DEVICE_CASE("count: windows outside the data are refused") {
   CHECK_THROWS_AS(count_assignments(ctx, counts, numbers.data(), 10, pool, 6, 0), ShapeError);
   CHECK_THROWS_AS(count_assignments(ctx, counts, numbers.data(), 10, pool, -1, 0), ShapeError);
   CHECK_THROWS_AS(count_assignments(ctx, counts, numbers.data(), 10, pool, 0, 6), ShapeError);
-}
-
-// The last table does not fit into the shared memory of a block.
-GANMM_DEVICE_CASE("count: a contingency table counts pairs of labels") {
-  for (const auto& [a_count, b_count] :
-       {std::pair<Index, Index>{1, 1}, {3, 5}, {10, 10}, {300, 50}}) {
-    for (const Index rows : {0, 1, 2000}) {
-      CAPTURE(a_count);
-      CAPTURE(rows);
-      RandomData random(static_cast<std::uint64_t>(a_count + rows));
-      const Ints a = random_labels(random, rows, a_count), b = random_labels(random, rows, b_count);
-      Ints expected(at(a_count * b_count), 0);
-      for (std::size_t p = 0; p < a.size(); ++p) ++expected[at(a[p] * b_count + b[p])];
-      const GuardBuffer<std::int32_t> a_buffer(ctx, a), b_buffer(ctx, b);
-      GuardBuffer<std::int32_t> overlap(ctx, a_count * b_count);
-      contingency(ctx, overlap.data(), a_count, b_count, a_buffer.data(), b_buffer.data(), rows);
-      CHECK(overlap.get() == expected);
-    }
-  }
-  CHECK_THROWS_AS(contingency(ctx, nullptr, 0, 2, nullptr, nullptr, 1), ShapeError);
-}
-
-GANMM_DEVICE_CASE("count: the most frequent label wins, ties go to the anchor, then to the least") {
-  // Columns are points. Renamed by the match: 2 2 0 | 0 1 2 ...
-  const GuardBuffer<std::int32_t> partition(ctx, Ints{0, 1, 2, 0, 1,  //
-                                                      1, 1, 0, 0, 2,  //
-                                                      2, 0, 1, 0, 0,  //
-                                                      2, 0, 0, 2, 0});
-  const GuardBuffer<std::int32_t> match(ctx, Ints{0, 1, 2,    // common labels 0 1 2 0 1
-                                                  2, 1, 0,    //               1 1 2 2 0
-                                                  1, 2, 0,    //               0 1 2 1 1
-                                                  0, 2, 1});  //             1 0 0 1 0
-  GuardBuffer<std::int32_t> winner(ctx, 5);
-  vote(ctx, winner.data(), partition.data(), match.data(), 4, 3, 0, 5);
-  CHECK(winner.get() == Ints{0, 1, 2, 1, 1});
-  vote(ctx, winner.data(), partition.data(), match.data(), 4, 3, 1, 5);
-  CHECK(winner.get() == Ints{1, 1, 2, 1, 0});
-  // Point 0: a tie between 0 and 1 without the anchor's 2.
-  const GuardBuffer<std::int32_t> split(ctx, Ints{2, 1, 0, 1, 0});
-  const GuardBuffer<std::int32_t> same(ctx, Ints{0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2});
-  vote(ctx, winner.data(), split.data(), same.data(), 5, 3, 0, 1);
-  CHECK(winner.get()[0] == 0);
-  CHECK_THROWS_AS(vote(ctx, winner.data(), split.data(), same.data(), 5, 3, 5, 1), ShapeError);
-}
-
-GANMM_DEVICE_CASE("count: votes over many points") {
-  const Index partitions = 7, clusters = 4, rows = 1500, anchor = 2;
-  RandomData random(5);
-  const Ints partition = random_labels(random, partitions * rows, clusters);
-  Ints match;
-  for (Index r = 0; r < partitions; ++r) {
-    for (Index k = 0; k < clusters; ++k) {
-      match.push_back(static_cast<std::int32_t>((k + r) % clusters));
-    }
-  }
-  Ints expected;
-  for (Index p = 0; p < rows; ++p) {
-    std::map<std::int32_t, int> votes;
-    for (Index r = 0; r < partitions; ++r) {
-      ++votes[match[at(r * clusters + partition[at(r * rows + p)])]];
-    }
-    std::int32_t best = match[at(anchor * clusters + partition[at(anchor * rows + p)])];
-    for (const auto& [label, count] : votes) {
-      if (count > votes[best]) best = label;
-    }
-    expected.push_back(best);
-  }
-  const GuardBuffer<std::int32_t> partition_buffer(ctx, partition), match_buffer(ctx, match);
-  GuardBuffer<std::int32_t> winner(ctx, rows);
-  vote(ctx, winner.data(), partition_buffer.data(), match_buffer.data(), partitions, clusters,
-       anchor, rows);
-  CHECK(winner.get() == expected);
 }
 
 }  // namespace ganmm::kernels
