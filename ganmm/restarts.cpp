@@ -62,7 +62,7 @@ std::vector<Settings> trainings_of(const Settings& settings, Shape item) {
   Settings staying = settings;
   staying.init = item.count() < kManyFeatures ? InitialPartition::gmm : InitialPartition::kmeans;
   Settings wandering = staying;
-  staying.restarts = std::max<Index>(settings.restarts / 3, 1);
+  staying.restarts = settings.restarts / 2;
   staying.iterations = std::max<Index>(settings.iterations / 2, 1);
   wandering.restarts = settings.restarts - staying.restarts;
   if (settings.generator_learning_rate == 0) {

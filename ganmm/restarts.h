@@ -17,8 +17,8 @@
 namespace ganmm {
 
 // The trainings that resolved settings stand for: one, or with InitialPartition::mixed two, the
-// restarts of the first before those of the second: staying (a third), for half of the iterations,
-// and wandering, with generators and critics at one rate. Both start from Gaussian mixtures, from
+// restarts of the first before those of the second: staying (half), for half of the iterations, and
+// wandering, with generators and critics at one rate. Both start from Gaussian mixtures, from
 // 100 features on from k-means, whose work does not grow with their square.
 std::vector<Settings> trainings_of(const Settings& settings, Shape item);
 

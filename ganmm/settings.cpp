@@ -175,7 +175,7 @@ Settings Settings::resolved(Index rows, Shape item) const {
   if (s.net == NetKind::small) s.hidden = 32;
   const bool mixed = s.init == InitialPartition::mixed && s.net != NetKind::conv;
   if (s.restarts == 0) {
-    s.restarts = s.net == NetKind::conv || s.critics_assign() ? 1 : mixed ? 24 : 8;
+    s.restarts = s.net == NetKind::conv || s.critics_assign() ? 1 : mixed ? 32 : 8;
   }
   if (s.init == InitialPartition::mixed && (!mixed || s.restarts == 1)) {
     s.init = mixed ? InitialPartition::gmm : InitialPartition::random;

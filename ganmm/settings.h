@@ -98,7 +98,7 @@ std::string to_string(const std::vector<Index>& widths);
 struct Settings {
   Method method = Method::ganmm;
   Index clusters = 0;  // all: N >= 1
-  Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, with init mixed 24, for conv
+  Index restarts = 0;  // all: R mixtures, trained side by side; 0: 8, with init mixed 32, for conv
                        // nets 1, ganmm_em 1, kmeans 10, gmm 1, dec 20 runs of k-means
   Select select = Select::consensus;
   InitialPartition init = InitialPartition::random;

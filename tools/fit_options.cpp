@@ -91,12 +91,12 @@ void FitArguments::add_problem(CLI::App& app) {
   init_option_ =
       app.add_option("--init", init_,
                      "first partition: random equal parts, kmeans, gmm (a Gaussian mixture), mixed "
-                     "(gmm, two thirds of the restarts with generators at the critics' rate, a "
-                     "third with slow ones), or a file with one cluster per row; ganmm: mixed, "
+                     "(gmm, half of the restarts with generators at the critics' rate, half "
+                     "with slow ones), or a file with one cluster per row; ganmm: mixed, "
                      "with one restart gmm, for conv nets random; ganmm-em and --compat: random")
           ->type_name("random|kmeans|gmm|mixed|FILE");
   add(app, "--restarts", &Settings::restarts,
-      "mixtures; 0: 24 with init mixed, otherwise 8, for conv nets 1, ganmm-em 1, kmeans 10, gmm "
+      "mixtures; 0: 32 with init mixed, otherwise 8, for conv nets 1, ganmm-em 1, kmeans 10, gmm "
       "1, dec 20 runs of k-means on the codes");
   add_spelled(app, "--select", &Settings::select, parse_select,
               "what becomes of them: the one of most confidence (ganmm-em's default, which says "

@@ -105,11 +105,11 @@ TEST_CASE("settings: mixed restarts are two trainings, of nets for images and of
   Settings s = Settings::of(Method::ganmm);
   s.clusters = 3;
   const Settings resolved = s.resolved(1000, {4});
-  CHECK(resolved.restarts == 24);
+  CHECK(resolved.restarts == 32);
   const auto trainings = trainings_of(resolved, {4});
   REQUIRE(trainings.size() == 2);
   for (const Settings& training : trainings) CHECK(training.init == InitialPartition::gmm);
-  CHECK(trainings[0].restarts == 8);
+  CHECK(trainings[0].restarts == 16);
   CHECK(trainings[1].restarts == 16);
   CHECK(trainings[0].iterations == resolved.iterations / 2);
   CHECK(trainings[1].iterations == resolved.iterations);
