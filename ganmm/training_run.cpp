@@ -341,7 +341,7 @@ void TrainingRun<T>::pretrain_classifiers() {
   // Samples that no step of the training draws.
   constexpr Index kFirst = Index{1} << 30;
   for (Index i = 0; i < settings_.pretrain; ++i) {
-    train_classifiers(kFirst + i * settings_.classifier_steps);
+    train_classifiers_alone(kFirst + i * settings_.classifier_steps);
   }
 }
 
@@ -352,6 +352,17 @@ void TrainingRun<T>::train_classifiers_beside(Index first_step) {
   side_->stream().wait(forked_);
   train_classifiers(first_step);
   joined_.record(*side_);
+}
+
+// With nothing beside them.
+template <class T>
+void TrainingRun<T>::train_classifiers_alone(Index first_step) {
+  if (side_ == nullptr) {
+    train_classifiers(first_step);
+  } else {
+    train_classifiers_beside(first_step);
+    main().stream().wait(joined_);
+  }
 }
 
 // Of the networks as they are; nothing where classifiers assign or raw scores decide.
@@ -455,12 +466,7 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
 
   if (!outcome.cancelled) pretrain_classifiers();
   // Those of the first iteration; all others are trained beside the critics of the one before.
-  if (side_ == nullptr) {
-    train_classifiers(0);
-  } else {
-    train_classifiers_beside(0);
-    main().stream().wait(joined_);
-  }
+  train_classifiers_alone(0);
   calibrate_scores();
   Index recorded_foreign = -1;
   Index& done = outcome.iterations;
