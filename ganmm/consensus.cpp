@@ -49,13 +49,12 @@ class Means {
         norm_(size_.size()) {}
 
   void take(std::span<const std::int32_t> cluster) {
-    const auto [labels, restarts, points, k] = partitions_;
     std::ranges::fill(size_, 0.0);
     std::ranges::fill(share_, 0.0);
     for (const std::int32_t c : cluster) size_[static_cast<std::size_t>(c)] += 1;
-    for (Index r = 0; r < restarts; ++r) {
+    for (Index r = 0; r < partitions_.restarts; ++r) {
       const std::int32_t* label = partitions_[r];
-      for (Index p = 0; p < points; ++p) {
+      for (Index p = 0; p < partitions_.points; ++p) {
         share_[cell(r, label[p], cluster[static_cast<std::size_t>(p)])] += 1;
       }
     }
@@ -73,18 +72,17 @@ class Means {
   // Every point to the nearest mean; returns the sum of the squared distances. |x - m|^2 =
   // R - 2 m.x + |m|^2, where m.x is the sum of the shares of the point's own labels.
   double assign(std::span<std::int32_t> cluster) const {
-    const auto [labels, restarts, points, k] = partitions_;
     std::vector<double> distance(size_.size());
     double total = 0;
-    for (Index p = 0; p < points; ++p) {
+    for (Index p = 0; p < partitions_.points; ++p) {
       distance = norm_;
-      for (Index r = 0; r < restarts; ++r) {
+      for (Index r = 0; r < partitions_.restarts; ++r) {
         const double* share = share_.data() + cell(r, partitions_[r][p], 0);
         for (std::size_t c = 0; c < distance.size(); ++c) distance[c] -= 2 * share[c];
       }
       const auto nearest = std::ranges::min_element(distance);
       cluster[static_cast<std::size_t>(p)] = static_cast<std::int32_t>(nearest - distance.begin());
-      total += static_cast<double>(restarts) + *nearest;
+      total += static_cast<double>(partitions_.restarts) + *nearest;
     }
     return total;
   }

@@ -27,12 +27,15 @@ inline constexpr Index kMaxConsensusCells = Index{1} << 27;
 //
 // Shapes: partitions [R][n], row-major, R and n >= 1. The result has n entries.
 // Ranges: labels in [0, clusters); the table as above.
-// Memory: O(n) beyond the input, and 8 R clusters^2 bytes. Time: O(n R clusters) per step of each
-// of the 2 R starts. Determinism: the result depends on the arguments alone. Throws: ConfigError on
-// counts out of range, ShapeError when partitions does not hold R full rows, InputError on a label
-// out of range. Source: A. Topchy, A. K. Jain and W. Punch, Combining multiple weak clusterings,
-// 2003; B. Mirkin, Reinterpreting the category utility function, 2001; D. Arthur and S.
-// Vassilvitskii, 2007.
+// Memory: O(n) beyond the input, and 8 R clusters^2 bytes: the indicators, R clusters numbers per
+// point, which the k-means of ganmm/kmeans.h would need, are never written.
+// Time: O(n R clusters) per step of each of the 2 R starts.
+// Determinism: the result depends on the arguments alone.
+// Throws: ConfigError on counts out of range, ShapeError when partitions does not hold R full rows,
+// InputError on a label out of range.
+//
+// Source: A. Topchy, A. K. Jain and W. Punch, Combining multiple weak clusterings, 2003; B. Mirkin,
+// Reinterpreting the category utility function, 2001; D. Arthur and S. Vassilvitskii, 2007.
 std::vector<std::int32_t> consensus(std::span<const std::int32_t> partitions, Index restarts,
                                     Index clusters);
 

@@ -44,17 +44,6 @@ void append(TrainingOutcome& all, TrainingOutcome&& one) {
   all.assignments.insert(all.assignments.end(), one.assignments.begin(), one.assignments.end());
 }
 
-// Labels of the sample by some mixtures, [mixtures][sample], of [all mixtures][sample].
-std::vector<std::int32_t> labels_of(std::span<const std::int32_t> labels,
-                                    std::span<const Index> mixtures, std::size_t sample) {
-  std::vector<std::int32_t> result;
-  for (const Index r : mixtures) {
-    const auto own = labels.subspan(static_cast<std::size_t>(r) * sample, sample);
-    result.insert(result.end(), own.begin(), own.end());
-  }
-  return result;
-}
-
 }  // namespace
 
 std::vector<Settings> trainings_of(const Settings& settings, Shape item) {
@@ -105,7 +94,7 @@ void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data
     }
     TrainingOutcome outcome = trainer.run(each);
     const std::vector<Index> kept = sound(outcome.confidence, combined);
-    const auto partitions = labels_of(trainer.labels(sample), kept, sample.size());
+    const auto partitions = trainer.labels(kept, sample);
     const std::vector<std::int32_t> clusters =
         kept.size() == 1 ? partitions : consensus(partitions, std::ssize(kept), s.clusters);
     double value = outcome.confidence[static_cast<std::size_t>(kept[0])];

@@ -102,8 +102,11 @@ class Trainer {
   // Networks of these mixtures as they are now. Shares and weights (share_components), scaling and
   // columns are the caller's.
   Model extract(std::span<const Index> mixtures) { return run_->extract(mixtures); }
-  // Components of these rows of the file, ascending, as of the last check: [R][rows.size()].
-  std::vector<std::int32_t> labels(std::span<const Index> rows) { return run_->labels(rows); }
+  // Their components of these rows of the file, ascending, as of the last check:
+  // [mixtures][rows].
+  std::vector<std::int32_t> labels(std::span<const Index> mixtures, std::span<const Index> rows) {
+    return run_->labels(mixtures, rows);
+  }
 
   // What hides behind the element type of activations; ganmm/training_run.h.
   class Run {
@@ -116,7 +119,8 @@ class Trainer {
     virtual std::size_t graph_nodes() const = 0;
     virtual TrainingOutcome run(const TrainerCallbacks& callbacks) = 0;
     virtual Model extract(std::span<const Index> mixtures) = 0;
-    virtual std::vector<std::int32_t> labels(std::span<const Index> rows) = 0;
+    virtual std::vector<std::int32_t> labels(std::span<const Index> mixtures,
+                                             std::span<const Index> rows) = 0;
   };
 
  private:

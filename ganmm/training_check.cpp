@@ -103,7 +103,8 @@ void TrainingRun<T>::assignments_in_file_order(std::vector<std::int32_t>& assign
 }
 
 template <class T>
-std::vector<std::int32_t> TrainingRun<T>::labels(std::span<const Index> rows) {
+std::vector<std::int32_t> TrainingRun<T>::labels(std::span<const Index> mixtures,
+                                                 std::span<const Index> rows) {
   std::vector<Index> place(rows.size());  // in the data's order
   for (Index p = 0; p < rows_; ++p) {
     const Index row = order_.order()[static_cast<std::size_t>(p)];
@@ -113,7 +114,7 @@ std::vector<std::int32_t> TrainingRun<T>::labels(std::span<const Index> rows) {
     }
   }
   std::vector<std::int32_t> result, copy;
-  for (Index r = 0; r < settings_.restarts; ++r) {
+  for (const Index r : mixtures) {
     const auto labels = labels_of(r, copy);
     for (const Index p : place) result.push_back(labels[static_cast<std::size_t>(p)]);
   }
@@ -247,7 +248,8 @@ void TrainingRun<T>::upload_pins() {
   template std::span<const std::int32_t> TrainingRun<T>::labels_of(Index,                          \
                                                                    std::vector<std::int32_t>&);    \
   template void TrainingRun<T>::assignments_in_file_order(std::vector<std::int32_t>&);             \
-  template std::vector<std::int32_t> TrainingRun<T>::labels(std::span<const Index>);               \
+  template std::vector<std::int32_t> TrainingRun<T>::labels(std::span<const Index>,                \
+                                                            std::span<const Index>);               \
   template void TrainingRun<T>::upload_pins();
 GANMM_INSTANTIATE(float)
 GANMM_INSTANTIATE(BFloat16)

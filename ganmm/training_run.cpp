@@ -331,20 +331,6 @@ void TrainingRun<T>::train_classifiers(Index first_step) {
   }
 }
 
-// A first partition that was found counts for as long as it is what rows are assigned by: before
-// the first assignment the classifiers learn it, from generators that have. (Untrained ones scatter
-// the rows, and it takes some hundred iterations to get part of the partition back.) A random
-// partition is nothing to learn.
-template <class T>
-void TrainingRun<T>::pretrain_classifiers() {
-  if (settings_.critics_assign() || settings_.init == InitialPartition::random) return;
-  // Samples that no step of the training draws.
-  constexpr Index kFirst = Index{1} << 30;
-  for (Index i = 0; i < settings_.pretrain; ++i) {
-    train_classifiers_alone(kFirst + i * settings_.classifier_steps);
-  }
-}
-
 // The same on the side stream, after the work that the main stream has; joined_ marks the end.
 template <class T>
 void TrainingRun<T>::train_classifiers_beside(Index first_step) {
@@ -362,6 +348,20 @@ void TrainingRun<T>::train_classifiers_alone(Index first_step) {
   } else {
     train_classifiers_beside(first_step);
     main().stream().wait(joined_);
+  }
+}
+
+// A first partition that was found counts for as long as it is what rows are assigned by: before
+// the first assignment the classifiers learn it, from generators that have. (Untrained ones scatter
+// the rows, and it takes some hundred iterations to get part of the partition back.) A random
+// partition is nothing to learn.
+template <class T>
+void TrainingRun<T>::pretrain_classifiers() {
+  if (settings_.critics_assign() || settings_.init == InitialPartition::random) return;
+  // Samples that none of the first 2^30 classifier steps draws.
+  constexpr Index kFirst = Index{1} << 30;
+  for (Index i = 0; i < settings_.pretrain; ++i) {
+    train_classifiers_alone(kFirst + i * settings_.classifier_steps);
   }
 }
 

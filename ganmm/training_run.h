@@ -37,7 +37,8 @@ class TrainingRun final : public Trainer::Run {
   const std::string& launch_declined_because() const { return launch_->declined_because(); }
   TrainingOutcome run(const TrainerCallbacks& callbacks) override;
   Model extract(std::span<const Index> mixtures) override;
-  std::vector<std::int32_t> labels(std::span<const Index> rows) override;
+  std::vector<std::int32_t> labels(std::span<const Index> mixtures,
+                                   std::span<const Index> rows) override;
 
  private:
   struct LaneWork {
@@ -61,9 +62,9 @@ class TrainingRun final : public Trainer::Run {
   void pretrain_iteration();
   void em_iteration(Index foreign);
   void train_classifiers(Index first_step);
-  void pretrain_classifiers();
   void train_classifiers_beside(Index first_step);
   void train_classifiers_alone(Index first_step);
+  void pretrain_classifiers();
   void calibrate_scores();
   void classify_pool();
   void m_steps(const kernels::PoolView& pool, Index foreign, bool clip,

@@ -35,15 +35,24 @@ struct Run {
   Model model;
 };
 
+// A Trainer with all that must outlive it.
+struct Training {
+  Training(const Settings& s, const io::Dataset& data, int threads,
+           std::span<const std::int32_t> initial = {})
+      : lanes({}, MathMode::fp32, threads), settings(s.resolved(data.rows, data.item)),
+        values(data.values), trainer(settings, values, data.rows, data.item, initial, lanes) {}
+  Lanes lanes;
+  Settings settings;
+  std::vector<float> values;
+  Trainer trainer;
+};
+
 Run train(const Settings& settings, const io::Dataset& data, int threads,
           const TrainerCallbacks& callbacks = {}, std::span<const std::int32_t> initial = {}) {
-  Lanes lanes({}, MathMode::fp32, threads);
-  const Settings resolved = settings.resolved(data.rows, data.item);
-  auto values = data.values;
-  Trainer trainer(resolved, values, data.rows, data.item, initial, lanes);
+  Training training(settings, data, threads, initial);
   Run run;
-  run.outcome = trainer.run(callbacks);
-  run.model = test::extract_all(trainer, resolved.restarts);
+  run.outcome = training.trainer.run(callbacks);
+  run.model = test::extract_all(training.trainer, training.settings.restarts);
   return run;
 }
 
@@ -180,17 +189,13 @@ TEST_CASE("trainer: reports carry complete partitions in file order") {
 }
 
 TEST_CASE("trainer: labels of some rows are those of the last check") {
-  const auto data = test::blobs(150, 2, 3);
-  Lanes lanes({}, MathMode::fp32, 2);
-  const Settings s = quick(3, 2).resolved(data.rows, data.item);
-  auto values = data.values;
-  Trainer trainer(s, values, data.rows, data.item, {}, lanes);
-  const TrainingOutcome outcome = trainer.run({});
-  const std::vector<Index> rows{0, 3, 4, 77, 149};
-  const auto labels = trainer.labels(rows);
-  REQUIRE(labels.size() == 2 * rows.size());
+  Training training(quick(3, 3), test::blobs(150, 2, 3), 2);
+  const TrainingOutcome outcome = training.trainer.run({});
+  const std::vector<Index> mixtures{0, 2}, rows{0, 3, 4, 77, 149};
+  const auto labels = training.trainer.labels(mixtures, rows);
+  REQUIRE(labels.size() == mixtures.size() * rows.size());
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    const Index r = static_cast<Index>(i / rows.size()), row = rows[i % rows.size()];
+    const Index r = mixtures[i / rows.size()], row = rows[i % rows.size()];
     CHECK(labels[i] == outcome.assignments[static_cast<std::size_t>(r * 150 + row)]);
   }
 }
@@ -319,14 +324,11 @@ TEST_CASE("trainer: cancelling keeps a complete result") {
 }
 
 TEST_CASE("trainer: memory is planned completely before training") {
-  const auto data = test::blobs(100, 2, 3);
-  Lanes lanes({}, MathMode::fp32, 2);
-  const Settings s = quick(3, 2).resolved(data.rows, data.item);
-  auto values = data.values;
-  Trainer trainer(s, values, data.rows, data.item, {}, lanes);
+  Training training(quick(3, 2), test::blobs(100, 2, 3), 2);
+  Trainer& trainer = training.trainer;
   Index sum = 0;
   for (const auto& request : trainer.memory_plan()) sum += aligned_bytes<std::byte>(request.bytes);
-  CHECK(sum + lanes.scratch_bytes() == trainer.memory_bytes());
+  CHECK(sum + training.lanes.scratch_bytes() == trainer.memory_bytes());
   const Index before = trainer.memory_bytes();
   (void)trainer.run({});
   CHECK(trainer.memory_bytes() == before);
