@@ -1,6 +1,6 @@
-// A trained clustering: networks, scaling and the shares that the components of several mixtures
-// have in the clusters, or what another method found. Host memory; independent of the device it was
-// trained on.
+// A trained clustering: networks, scaling and what the components of several mixtures
+// have in common with the clusters, or what another method found. Host memory; independent of the
+// device it was trained on.
 #pragma once
 
 #include "ganmm/autoencoder.h"
@@ -36,13 +36,11 @@ struct Model {
   // By parameter name; where critics assign rows also kScoreCentre and kScoreScale.
   std::map<std::string, Tensor> tensors;
 
-  // share[r][i][c]: of the training points in component i of mixture r, the share in cluster c. The
-  // identity for one mixture.
-  std::vector<float> share;
-  // weight[r][i]: share of all training points in component i of mixture r (for sampling).
-  std::vector<float> weight;
+  // [R][N][N], share of all training points in component i of mixture r and in cluster c
+  // (ganmm/consensus_posterior.h); diagonal for one mixture.
+  std::vector<float> joint;
 
-  // What other methods have instead of networks, share and weight, for scaled rows.
+  // What other methods have instead of networks and joint, for scaled rows.
   std::vector<float> centres;  // Method::kmeans, [N][item]; Method::dec, [N][codes]
   Encoder encoder;             // Method::dec
   GaussianMixture gaussians;   // Method::gmm
@@ -62,12 +60,12 @@ void save_encoder(const Encoder& encoder, const io::Scaling& scaling,
                   const std::vector<std::string>& columns, std::uint64_t seed,
                   const std::string& path);
 
-// Posterior of cluster c at x: the mean over mixtures r of sum over i share[r][i][c] p_r(i | x),
-// where p_r is the softmax of the classifier's logits or, in GANMM(EM), of the
-// critics' scores, which are no log densities: there it orders clusters and is no probability; of
-// k-means 1 for the nearest centre; of a Gaussian mixture the responsibility; of DEC the soft
-// assignment. values: [rows][item], already scaled. A row's result does not depend on the other
-// rows. With a sink the posteriors are handed to it, rows in order, instead of being kept.
+// Posteriors of the clusters: of ganmm by ganmm/consensus_posterior.h from those of the components,
+// the softmax of the classifier's logits or, in GANMM(EM), of the critics' scores, which are no log
+// densities: there it orders clusters and is no probability; of k-means 1 for the nearest centre;
+// of a Gaussian mixture the responsibility; of DEC the soft assignment. values: [rows][item],
+// already scaled. A row's result does not depend on the other rows. With a sink the posteriors are
+// handed to it, rows in order, instead of being kept.
 using PosteriorSink = std::function<void(std::span<const float> posteriors)>;
 Prediction predict(const Model& model, std::span<const float> values, Index rows, Lanes& lanes,
                    const PosteriorSink& sink = {});
@@ -83,11 +81,5 @@ inline bool can_sample(const Model& model) {
 // Throws ConfigError, also for a method without generators.
 std::vector<float> sample(const Model& model, Index cluster, Index count, std::uint64_t seed,
                           Lanes& lanes);
-
-// Sets `share` and `weight` from the components of some training points, [R][points], and their
-// clusters, [points]. A component without points has an equal share in all clusters, of a single
-// mixture in its own. Throws ShapeError.
-void share_components(Model& model, std::span<const std::int32_t> components,
-                      std::span<const std::int32_t> clusters);
 
 }  // namespace ganmm

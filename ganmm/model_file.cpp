@@ -11,7 +11,7 @@
 namespace ganmm {
 namespace {
 
-constexpr const char* kFormat = "ganmm-1";
+constexpr const char* kFormat = "ganmm-2";
 
 template <class T>
 std::string text(T value) {
@@ -81,8 +81,7 @@ void save_networks(io::TensorFile& file, const Model& model) {
   file.metadata["batch"] = text(s.batch);
   if (s.critics_assign()) file.metadata["critic_score"] = to_string(s.critic_score);
   for (const auto& [name, tensor] : model.tensors) file.add(name, tensor.shape, tensor.values);
-  file.add("share", {s.restarts, s.clusters, s.clusters}, model.share);
-  file.add("weight", {s.restarts, s.clusters}, model.weight);
+  file.add("joint", {s.restarts, s.clusters, s.clusters}, model.joint);
 }
 
 void load_networks(Model& model, const Source& source) {
@@ -125,18 +124,12 @@ void load_networks(Model& model, const Source& source) {
   } else {
     read(mixture->classifier_params);
   }
-  source.expect("share", {s.restarts, s.clusters, s.clusters});
-  source.expect("weight", {s.restarts, s.clusters});
-  model.share = file.get<float>("share");
-  model.weight = file.get<float>("weight");
-  const auto shares = [&](const char* name, const std::vector<float>& values) {
-    for (const float value : values) {
-      require<InputError>(value >= 0 && value <= 1, "model '", path, "': tensor '", name,
-                          "': expected shares from 0 to 1, found ", value);
-    }
-  };
-  shares("share", model.share);
-  shares("weight", model.weight);
+  source.expect("joint", {s.restarts, s.clusters, s.clusters});
+  model.joint = file.get<float>("joint");
+  for (const float value : model.joint) {
+    require<InputError>(value >= 0 && value <= 1, "model '", path,
+                        "': tensor 'joint': expected shares from 0 to 1, found ", value);
+  }
 }
 
 void save_centres(io::TensorFile& file, const Model& model) {

@@ -1,4 +1,5 @@
 // Classification and sampling with a finished model.
+#include "ganmm/consensus_posterior.h"
 #include "ganmm/device_rows.h"
 #include "ganmm/kmeans.h"
 #include "ganmm/mixture.h"
@@ -51,6 +52,7 @@ Prediction classify(const Model& model, std::span<const float> values, Index row
   Arena& arena = loaded.arena;
   const Mixture<>& mixture = loaded.mixture;
   const Index mixtures = mixture.mixtures;
+  const ConsensusPosterior clustering(model.joint, mixtures, clusters);
 
   // Every chunk runs all mixtures one after the other, on its lane's own tape.
   struct LaneWork {
@@ -82,13 +84,14 @@ Prediction classify(const Model& model, std::span<const float> values, Index row
   std::vector<double> confidence(static_cast<std::size_t>(chunks), 0.0);
   for (Index round = 0; round < chunks; round += per_round) {
     const Index begin = round * chunk, end = std::min(rows, (round + per_round) * chunk);
-    posteriors.assign(static_cast<std::size_t>((end - begin) * clusters), 0.0f);
+    posteriors.resize(static_cast<std::size_t>((end - begin) * clusters));
     lanes.for_each(std::min(per_round, chunks - round), [&](int lane, Index task) {
       Context& ctx = lanes.context(lane);
       LaneWork& w = work[static_cast<std::size_t>(lane)];
       const Index first = begin + task * chunk, count = std::min(chunk, rows - first);
       std::vector<float> posterior(static_cast<std::size_t>(count * clusters));
-      float* out = posteriors.data() + (first - begin) * clusters;
+      const std::span<float> out(posteriors.data() + (first - begin) * clusters, posterior.size());
+      clustering.begin(out);
       ctx.copy_to_device(w.input.data(), values.data() + first * features,
                          static_cast<std::size_t>(count * features) * sizeof(float));
       const GroupView<const float> input(w.input.data(), 1, count, model.item);
@@ -97,17 +100,11 @@ Prediction classify(const Model& model, std::span<const float> values, Index row
                                       w.label.data(), chunk, w.logits.of(ctx, mixture, r, input),
                                       1.0);
         ctx.copy_to_host(posterior.data(), w.posterior.data(), posterior.size() * sizeof(float));
-        for (Index p = 0; p < count; ++p) {
-          for (Index i = 0; i < clusters; ++i) {
-            const float own = posterior[static_cast<std::size_t>(p * clusters + i)] /
-                              static_cast<float>(mixtures);
-            const float* share = model.share.data() + (r * clusters + i) * clusters;
-            for (Index c = 0; c < clusters; ++c) out[p * clusters + c] += own * share[c];
-          }
-        }
+        clustering.add(r, posterior, out);
       }
+      clustering.finish(out);
       for (Index p = 0; p < count; ++p) {
-        const float* row = out + p * clusters;
+        const float* row = out.data() + p * clusters;
         const float* best = std::max_element(row, row + clusters);
         result.assignments[static_cast<std::size_t>(first + p)] =
             static_cast<std::int32_t>(best - row);
@@ -151,15 +148,20 @@ Prediction predict(const Model& model, std::span<const float> values, Index rows
 
 namespace {
 
-// The component with the largest share in a cluster in which none lies mostly.
+// The component of all mixtures with the largest share of its points in the cluster; where the
+// cluster has no points, the one of its number.
 Index most_in(const Model& model, Index cluster) {
   const Index clusters = model.clusters();
-  Index most = 0;
-  for (Index g = 1; g < model.mixtures() * clusters; ++g) {
-    const auto share = [&](Index component) {
-      return model.share[static_cast<std::size_t>(component * clusters + cluster)];
-    };
-    if (share(g) > share(most)) most = g;
+  Index most = cluster;
+  double largest = 0;
+  for (Index g = 0; g < model.mixtures() * clusters; ++g) {
+    const auto joint = model.joint.begin() + g * clusters;
+    const double points = std::accumulate(joint, joint + clusters, 0.0);
+    const double share = points > 0 ? static_cast<double>(joint[cluster]) / points : 0.0;
+    if (share > largest) {
+      largest = share;
+      most = g;
+    }
   }
   return most;
 }
@@ -197,9 +199,9 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
   std::vector<double> points(static_cast<std::size_t>(mixtures * clusters));
   double total = 0;
   for (std::size_t g = 0; g < points.size(); ++g) {
-    const float* share = model.share.data() + static_cast<Index>(g) * clusters;
-    if (std::max_element(share, share + clusters) == share + cluster) {
-      total += static_cast<double>(model.weight[g]) * static_cast<double>(share[cluster]);
+    const float* joint = model.joint.data() + static_cast<Index>(g) * clusters;
+    if (std::max_element(joint, joint + clusters) == joint + cluster) {
+      total += static_cast<double>(joint[cluster]);
     }
     points[g] = total;
   }
@@ -233,34 +235,6 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
   }
   io::invert(model.scaling, values, features);
   return values;
-}
-
-void share_components(Model& model, std::span<const std::int32_t> components,
-                      std::span<const std::int32_t> clusters) {
-  const auto k = static_cast<std::size_t>(model.clusters());
-  const auto mixtures = static_cast<std::size_t>(model.mixtures()), points = clusters.size();
-  require<ShapeError>(points > 0 && components.size() == mixtures * points, "shares: expected ",
-                      points, " labels of each of ", mixtures, " mixtures, found ",
-                      components.size(), " in all");
-  model.share.assign(mixtures * k * k, 0.0f);
-  model.weight.clear();
-  for (std::size_t r = 0; r < mixtures; ++r) {
-    std::vector<double> common(k * k, 0.0);
-    for (std::size_t p = 0; p < points; ++p) {
-      common[static_cast<std::size_t>(components[r * points + p]) * k +
-             static_cast<std::size_t>(clusters[p])] += 1;
-    }
-    for (std::size_t i = 0; i < k; ++i) {
-      const auto row = common.begin() + static_cast<Index>(i * k);
-      const double size = std::accumulate(row, row + static_cast<Index>(k), 0.0);
-      float* share = model.share.data() + (r * k + i) * k;
-      for (std::size_t c = 0; c < k; ++c) {
-        const double empty = mixtures > 1 ? 1.0 / static_cast<double>(k) : i == c ? 1.0 : 0.0;
-        share[c] = static_cast<float>(size > 0 ? common[i * k + c] / size : empty);
-      }
-      model.weight.push_back(static_cast<float>(size / static_cast<double>(points)));
-    }
-  }
 }
 
 }  // namespace ganmm

@@ -1,6 +1,7 @@
 #include "ganmm/restarts.h"
 
 #include "ganmm/consensus.h"
+#include "ganmm/consensus_posterior.h"
 #include "ganmm/neighbours.h"
 
 #include <algorithm>
@@ -106,7 +107,7 @@ void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data
     if (!(value > to_beat)) continue;
     to_beat = neighbours ? value + neighbours->standard_error(value) : value;
     result.model = trainer.extract(kept);
-    share_components(result.model, partitions, clusters);
+    result.model.joint = joint_shares(partitions, clusters, std::ssize(kept), s.clusters);
     result.kept_restarts = kept;
     for (Index& r : result.kept_restarts) r += first;
   }

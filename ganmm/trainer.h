@@ -99,7 +99,7 @@ class Trainer {
   // Throws Error when every mixture has diverged.
   TrainingOutcome run(const TrainerCallbacks& callbacks) { return run_->run(callbacks); }
 
-  // Networks of these mixtures as they are now. Shares and weights (share_components), scaling and
+  // Networks of these mixtures as they are now. Their joint shares with the clusters, scaling and
   // columns are the caller's.
   Model extract(std::span<const Index> mixtures) { return run_->extract(mixtures); }
   // Their components of these rows of the file, ascending, as of the last check:

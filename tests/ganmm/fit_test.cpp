@@ -133,7 +133,7 @@ TEST_CASE("fit: of mixed restarts one kind makes the clusters, whatever the lane
   CHECK(a.kept_restarts ==
         (second ? std::vector<Index>{4, 5, 6, 7, 8} : std::vector<Index>{0, 1, 2, 3}));
   CHECK(a.model.mixtures() == std::ssize(a.kept_restarts));
-  CHECK(std::ssize(a.model.share) == 9 * a.model.mixtures());
+  CHECK(std::ssize(a.model.joint) == 9 * a.model.mixtures());
 
   FitOptions confident = options(1);
   confident.settings.select = Select::all;
@@ -155,8 +155,7 @@ TEST_CASE("model files: what is read is what was written") {
   const Model model = load_model(file.path);
   CHECK(model.item == result.model.item);
   CHECK(model.columns == data.columns);
-  CHECK(model.share == result.model.share);
-  CHECK(model.weight == result.model.weight);
+  CHECK(model.joint == result.model.joint);
   CHECK(model.scaling.offset == result.model.scaling.offset);
   CHECK(model.scaling.factor == result.model.scaling.factor);
   REQUIRE(model.tensors.size() == result.model.tensors.size());
@@ -188,7 +187,7 @@ TEST_CASE("model files: damaged metadata and missing tensors are named") {
   const auto metadata = [&](const char* key, const char* value) {
     return error_with([&](io::TensorFile& f) { f.metadata[key] = value; });
   };
-  CHECK(metadata("format", "other").find("ganmm-1") != std::string::npos);
+  CHECK(metadata("format", "other").find("ganmm-2") != std::string::npos);
   CHECK(metadata("clusters", "-5").find("clusters") != std::string::npos);
   CHECK(metadata("clusters", "4").find("shape") != std::string::npos);
   CHECK(metadata("hidden", "many").find("hidden") != std::string::npos);
@@ -197,22 +196,20 @@ TEST_CASE("model files: damaged metadata and missing tensors are named") {
   CHECK(metadata("net", "none").find("net") != std::string::npos);
   CHECK(error_with([](io::TensorFile& f) { f.metadata.erase("hidden"); }).find("hidden") !=
         std::string::npos);
-  for (const char* name : {"share", "weight"}) {
-    CHECK(error_with([&](io::TensorFile& f) {
-            io::TensorFile other;
-            other.metadata = f.metadata;
-            for (const auto& tensor : f.tensors()) {
-              if (tensor.dtype == "F64") {
-                other.add(tensor.name, tensor.shape, f.get<double>(tensor.name));
-                continue;
-              }
-              auto values = f.get<float>(tensor.name);
-              if (tensor.name == name) values[0] = 1.5f;
-              other.add(tensor.name, tensor.shape, values);
+  CHECK(error_with([](io::TensorFile& f) {
+          io::TensorFile other;
+          other.metadata = f.metadata;
+          for (const auto& tensor : f.tensors()) {
+            if (tensor.dtype == "F64") {
+              other.add(tensor.name, tensor.shape, f.get<double>(tensor.name));
+              continue;
             }
-            f = other;
-          }).find("shares from 0 to 1, found 1.5") != std::string::npos);
-  }
+            auto values = f.get<float>(tensor.name);
+            if (tensor.name == "joint") values[0] = 1.5f;
+            other.add(tensor.name, tensor.shape, values);
+          }
+          f = other;
+        }).find("shares from 0 to 1, found 1.5") != std::string::npos);
   io::TensorFile empty;
   empty.metadata = good.metadata;
   empty.write(file.path);
@@ -234,31 +231,6 @@ TEST_CASE("sample: samples come in the units of the data and depend on seed and 
   CHECK(sample(result.model, 1, 70, 6, one) != a);
   CHECK_THROWS_AS((void)sample(result.model, 3, 1, 0, one), ConfigError);
   CHECK_THROWS_AS((void)sample(result.model, 0, 0, 0, one), ConfigError);
-}
-
-TEST_CASE("shares: of the points of a component, those in every cluster") {
-  Model model;
-  model.settings.clusters = 3;
-  model.settings.restarts = 2;
-  // Eight points; component 2 of the second mixture has none.
-  const std::vector<std::int32_t> components{0, 0, 0, 0, 1, 1, 2, 2, /**/ 1, 1, 0, 0, 0, 0, 0, 0};
-  const std::vector<std::int32_t> clusters{2, 2, 2, 0, 1, 1, 0, 1};
-  share_components(model, components, clusters);
-  const double third = 1.0 / 3;
-  const std::vector<double> expected{
-      0.25,  0,   0.75,      0, 1, 0, 0.5,   0.5,   0,  // first mixture
-      third, 0.5, third / 2, 0, 0, 1, third, third, third};
-  REQUIRE(model.share.size() == expected.size());
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    CHECK(static_cast<double>(model.share[i]) == doctest::Approx(expected[i]));
-  }
-  CHECK(model.weight == std::vector<float>{0.5f, 0.25f, 0.25f, 0.75f, 0.25f, 0});
-  // A mixture by itself numbers the clusters, those without points too.
-  model.settings.restarts = 1;
-  const std::vector<std::int32_t> alone{0, 0, 2};
-  share_components(model, alone, alone);
-  CHECK(model.share == std::vector<float>{1, 0, 0, 0, 1, 0, 0, 0, 1});
-  CHECK_THROWS_AS(share_components(model, alone, clusters), ShapeError);
 }
 
 TEST_CASE("fit: k-means finds the blobs, and its model file predicts what it was fitted to") {

@@ -113,8 +113,8 @@ TEST_CASE("trainer: generators begin as the Gaussians of their rows") {
   Lanes lanes({}, MathMode::fp32, 1);
   Model plain = model;
   plain.scaling = {{0.0}, {1.0}};
-  plain.share = {1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1};
-  plain.weight = {0, 0, 0, 1, 1, 1};
+  plain.joint.assign(18, 0.0f);
+  for (const std::size_t own : {9U, 13U, 17U}) plain.joint[own] = 1;
   const Index count = 2000;
   for (Index cluster = 0; cluster < 3; ++cluster) {
     const auto samples = sample(plain, cluster, count, 5, lanes);
