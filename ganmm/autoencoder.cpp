@@ -7,6 +7,7 @@
 #include "kernels/random.h"
 #include "kernels/reduce.h"
 #include "kernels/select.h"
+#include "kernels/warp.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,6 +21,17 @@ nn::LayerSpec dense(Shape output, bool relu) {
   layer.output = output;
   if (relu) layer.activation.kind = kernels::ActivationKind::relu;
   return layer;
+}
+
+bool warps(const Shape& item, const AutoencoderSettings& s) {
+  return s.warp > 0 && item.rank() == 3 && item[0] > 1 && item[1] > 1;
+}
+
+kernels::WarpSettings warp_of(const AutoencoderSettings& s) {
+  return {.shift = 0.07 * s.warp,
+          .rotation = 10 * s.warp,
+          .slant = 0.15 * s.warp,
+          .zoom = 0.1 * s.warp};
 }
 
 // One autoencoder with the memory of its training.
@@ -64,6 +76,7 @@ class Training {
     }
     result.encoder = {data_.item, settings_.hidden, settings_.codes,
                       encoder_.download(lanes_.context(0))};
+    result.decoder = decoder_.download(lanes_.context(0));
     return result;
   }
 
@@ -99,13 +112,27 @@ class Training {
     const GroupView<float> target =
         GroupView<float>(target_.data(), 1, batch_, item).rows(rows.first, rows.count);
     const GroupView<float> input = encoder_.tape().input().rows(rows.first, rows.count);
-    kernels::gather_rows<float>(ctx, target, data_, row + rows.first, rows.count);
-    // Every row is a group of its own, so that its noise does not depend on who passes it.
-    kernels::fill_normal<float>(ctx, {input.data, rows.count, 1, item}, 0.0, settings_.noise,
-                                {settings_.seed, Purpose::embedding_noise,
-                                 static_cast<std::uint32_t>(step),
-                                 static_cast<std::uint32_t>(rows.first)});
-    kernels::axpby<float>(ctx, input, 1.0, target, 1.0);
+    // Every row is a group of its own, so that its numbers do not depend on who passes it.
+    const GroupView<float> own_target(target.data, rows.count, 1, item);
+    const GroupView<float> own_input(input.data, rows.count, 1, item);
+    const auto key = [&](Purpose purpose) {
+      return RandomKey{settings_.seed, purpose, static_cast<std::uint32_t>(step),
+                       static_cast<std::uint32_t>(rows.first)};
+    };
+    if (warps(item, settings_)) {
+      kernels::gather_rows<float>(ctx, input, data_, row + rows.first, rows.count);
+      kernels::warp_images<float>(ctx, own_target, own_input, warp_of(settings_),
+                                  key(Purpose::embedding_warp));
+    } else {
+      kernels::gather_rows<float>(ctx, target, data_, row + rows.first, rows.count);
+    }
+    if (settings_.noise > 0) {
+      kernels::fill_normal<float>(ctx, own_input, 0.0, settings_.noise,
+                                  key(Purpose::embedding_noise));
+      kernels::axpby<float>(ctx, input, 1.0, target, 1.0);
+    } else {
+      kernels::copy<float, float>(ctx, input, target);
+    }
     encoder_.forward(ctx, rows);
     decoder_.forward(ctx, rows);
     const GroupView<float> signal =
@@ -181,6 +208,7 @@ AutoencoderSettings AutoencoderSettings::resolved(Index rows) const {
                   "learning rate: expected a finite number > 0, found ", s.learning_rate);
   problems.expect(s.noise >= 0 && std::isfinite(s.noise),
                   "corruption: expected a finite number >= 0, found ", s.noise);
+  problems.expect(s.warp >= 0 && s.warp <= 10, "warp: expected 0 to 10, found ", s.warp);
   problems.report();
   const Index steps = steps_per_epoch(rows, s.batch);
   if (s.epochs == 0) s.epochs = std::max(least_epochs, (least_steps + steps - 1) / steps);
@@ -198,17 +226,21 @@ AutoencoderResult train_autoencoder(GroupView<const float> data,
   return Training(data, settings, lanes).run(callbacks);
 }
 
-std::vector<float> encode(const Encoder& encoder, GroupView<const float> data, Lanes& lanes) {
+namespace {
+
+// What a net makes of rows, on the host.
+std::vector<float> run(const nn::NetworkSpec& spec, const std::vector<std::vector<float>>& tensors,
+                       GroupView<const float> data, Lanes& lanes) {
   constexpr Index batch = 1024;  // rows at once
   Arena arena(lanes.device());
   lanes.plan_scratch();
-  SplitNet net(arena, encoder_spec(encoder.item, encoder.hidden, encoder.codes), batch,
-               nn::StoreUse::inference, false, lanes);
+  SplitNet net(arena, spec, batch, nn::StoreUse::inference, false, lanes);
   arena.reserve();
   lanes.reserve_scratch();
   Context& ctx = lanes.context(0);
-  net.upload(ctx, encoder.tensors);
-  std::vector<float> codes(static_cast<std::size_t>(data.batch * encoder.codes));
+  net.upload(ctx, tensors);
+  const Index outputs = net.tape().output().features();
+  std::vector<float> result(static_cast<std::size_t>(data.batch * outputs));
   for (Index first = 0; first < data.batch; first += batch) {
     const Index count = std::min(batch, data.batch - first);
     net.tape().bind_input(data.rows(first, count));
@@ -216,10 +248,22 @@ std::vector<float> encode(const Encoder& encoder, GroupView<const float> data, L
     lanes.for_each(static_cast<Index>(ranges.size()), [&](int lane, Index part) {
       net.forward(lanes.context(lane), ranges[static_cast<std::size_t>(part)]);
     });
-    ctx.copy_to_host(codes.data() + first * encoder.codes, net.tape().output().data,
-                     static_cast<std::size_t>(count * encoder.codes) * sizeof(float));
+    ctx.copy_to_host(result.data() + first * outputs, net.tape().output().data,
+                     static_cast<std::size_t>(count * outputs) * sizeof(float));
   }
-  return codes;
+  return result;
+}
+
+}  // namespace
+
+std::vector<float> encode(const Encoder& encoder, GroupView<const float> data, Lanes& lanes) {
+  return run(encoder_spec(encoder.item, encoder.hidden, encoder.codes), encoder.tensors, data,
+             lanes);
+}
+
+std::vector<float> decode(const Encoder& encoder, const std::vector<std::vector<float>>& decoder,
+                          GroupView<const float> codes, Lanes& lanes) {
+  return run(decoder_spec(encoder.item, encoder.hidden, encoder.codes), decoder, codes, lanes);
 }
 
 }  // namespace ganmm

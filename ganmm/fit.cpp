@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <utility>
 
 namespace ganmm {
 namespace {
@@ -78,6 +79,32 @@ void fit_baseline(FitResult& result, const Settings& settings, const io::Dataset
   result.model.item = data.item;
 }
 
+// The mixtures on the codes of an autoencoder that is trained before them.
+void fit_codes(FitResult& result, const Settings& settings, const io::Dataset& data,
+               const FitOptions& options, const FitCallbacks& callbacks) {
+  const auto begin = std::chrono::steady_clock::now();
+  const AutoencoderSettings autoencoder = settings.autoencoder().resolved(data.rows);
+  const Index steps = autoencoder.epochs * steps_per_epoch(data.rows, autoencoder.batch);
+  IterationCallbacks each{{}, callbacks.training.cancelled};
+  if (callbacks.embedding) {
+    each.progress = [&](Index step) { callbacks.embedding(step + 1, steps); };
+  }
+  io::Dataset codes;
+  Embedding embedding;
+  {
+    Lanes lanes(options.device, options.math, options.threads, options.conv_path);
+    embedding = train_embedding(data, autoencoder, lanes, each);
+    codes.values = embed(embedding, data.values, data.rows, lanes);
+  }
+  codes.rows = data.rows;
+  codes.item = {settings.codes};
+  result.training.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  fit_restarts(result, settings, codes, options, callbacks);
+  result.model.embedding = std::move(embedding);
+  result.model.item = data.item;
+}
+
 }  // namespace
 
 FitResult fit(io::Dataset& data, const FitOptions& options, const FitCallbacks& callbacks) {
@@ -86,7 +113,9 @@ FitResult fit(io::Dataset& data, const FitOptions& options, const FitCallbacks& 
   FitResult result;
   const io::Scaling scaling = io::fit_scaling(data, options.scale);
   io::apply(scaling, data.values, features);
-  if (trains_gans(settings.method)) {
+  if (trains_gans(settings.method) && settings.net == NetKind::codes) {
+    fit_codes(result, settings, data, options, callbacks);
+  } else if (trains_gans(settings.method)) {
     fit_restarts(result, settings, data, options, callbacks);
   } else {
     fit_baseline(result, settings, data, options, callbacks);

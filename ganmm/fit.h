@@ -1,5 +1,5 @@
-// The main job in one call: scale the data, train R mixtures, choose or combine them, assign every
-// row with the finished model. Or the same with a simpler method.
+// The main job in one call: scale the data, of images learn codes, train R mixtures, choose or
+// combine them, assign every row with the finished model. Or the same with a simpler method.
 #pragma once
 
 #include "ganmm/dec.h"
@@ -27,6 +27,8 @@ struct FitOptions {
 struct FitCallbacks {
   // When all memory is reserved and a training starts (ganmm/restarts.h). Not for kmeans and gmm.
   std::function<void(const Settings& resolved, const Trainer& trainer)> started;
+  // After every step of the autoencoder with NetKind::codes: steps done, of so many.
+  std::function<void(Index step, Index steps)> embedding;
   TrainerCallbacks training;                         // other methods: progress and cancelled
   std::function<void(const DecRefresh&)> refreshed;  // Method::dec
   PosteriorSink posteriors;  // takes those of the result, which then has none
@@ -35,7 +37,8 @@ struct FitCallbacks {
 struct FitResult {
   Model model;                // ready for save_model and predict
   Prediction prediction;      // of the training data, in file order: what predict gives on the file
-  TrainingOutcome training;   // other methods have neither its confidence nor its assignments
+  TrainingOutcome training;   // its seconds are those of the autoencoder too;
+                              // other methods have neither its confidence nor its assignments
   Index chosen_restart = -1;  // -1 for a consensus
   // Of ganmm: the restarts that the model is made of, and, with two trainings, how well the
   // consensus of each keeps neighbours together (ganmm/neighbours.h).

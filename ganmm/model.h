@@ -3,7 +3,7 @@
 // device it was trained on.
 #pragma once
 
-#include "ganmm/autoencoder.h"
+#include "ganmm/embedding.h"
 #include "ganmm/gaussian_mixture.h"
 #include "ganmm/prediction.h"
 #include "ganmm/settings.h"
@@ -24,8 +24,9 @@ inline constexpr const char* kScoreCentre = "critic.score.centre";
 inline constexpr const char* kScoreScale = "critic.score.scale";
 
 struct Model {
-  Settings settings;  // resolved; settings.restarts = number of mixtures held
-  Shape item;
+  Settings settings;    // resolved; settings.restarts = number of mixtures held
+  Shape item;           // of the rows
+  Embedding embedding;  // NetKind::codes: the networks see codes
   io::Scaling scaling;
   std::vector<std::string> columns;  // feature names, if the data had any
 
@@ -47,6 +48,8 @@ struct Model {
 
   Index mixtures() const { return settings.restarts; }
   Index clusters() const { return settings.clusters; }
+  // Of what the networks see.
+  Shape seen() const { return embedding ? Shape{embedding.encoder.codes} : item; }
 };
 
 // Writes and reads the safetensors file; settings go into its metadata as text.

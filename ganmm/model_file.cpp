@@ -70,6 +70,81 @@ struct Source {
   }
 };
 
+// Tensors NAME.offset and NAME.factor: of the rows, and of their codes.
+constexpr const char* kScale = "scale";
+constexpr const char* kCodesScale = "codes.scale";
+
+void add_scaling(io::TensorFile& file, const std::string& name, const io::Scaling& scaling) {
+  file.add(name + ".offset", {static_cast<Index>(scaling.offset.size())}, scaling.offset);
+  file.add(name + ".factor", {static_cast<Index>(scaling.factor.size())}, scaling.factor);
+}
+
+io::Scaling load_scaling(const Source& source, const std::string& name, const Shape& item) {
+  io::Scaling scaling{source.file.get<double>(name + ".offset"),
+                      source.file.get<double>(name + ".factor")};
+  const auto entries = static_cast<Index>(scaling.offset.size());
+  require<InputError>(
+      scaling.factor.size() == scaling.offset.size() && (entries == 1 || entries == item.count()),
+      "model '", source.path, "': scaling of ", entries, " entries: expected 1 or ", item.count());
+  const auto finite = [](double value) { return std::isfinite(value); };
+  require<InputError>(
+      std::ranges::all_of(scaling.offset, finite) && std::ranges::all_of(scaling.factor, finite) &&
+          std::ranges::count(scaling.factor, 0.0) == 0,
+      "model '", source.path, "': scaling: expected finite offsets and factors other than 0");
+  return scaling;
+}
+
+void add_encoder(io::TensorFile& file, const Encoder& encoder) {
+  file.metadata["encoder"] = to_string(encoder.hidden);
+  file.metadata["codes"] = text(encoder.codes);
+  const nn::Sequential<float> net(encoder_spec(encoder.item, encoder.hidden, encoder.codes));
+  const auto specs = net.layout(1).specs();
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    file.add(specs[i].name, expected_shape(specs[i], 1), encoder.tensors[i]);
+  }
+}
+
+void load_encoder(Encoder& encoder, const Source& source, const Shape& item) {
+  encoder.item = item;
+  encoder.codes = source.meta.number<Index>("codes");
+  try {
+    encoder.hidden = parse_widths(source.meta.string("encoder"));
+    const AutoencoderSettings settings{.hidden = encoder.hidden, .codes = encoder.codes};
+    (void)settings.resolved(1);  // checks
+    const nn::Sequential<float> net(encoder_spec(item, encoder.hidden, encoder.codes));
+    const nn::ParamLayout layout = net.layout(1);
+    for (const nn::ParamSpec& spec : layout.specs()) {
+      source.expect(spec.name, expected_shape(spec, 1));
+      encoder.tensors.push_back(source.file.get<float>(spec.name));
+    }
+  } catch (const ConfigError& error) {
+    throw InputError(message("model '", source.path, "': ", error.what()));
+  }
+}
+
+void save_embedding(io::TensorFile& file, const Embedding& embedding) {
+  const Encoder& encoder = embedding.encoder;
+  add_encoder(file, encoder);
+  const nn::Sequential<float> net(decoder_spec(encoder.item, encoder.hidden, encoder.codes));
+  const auto specs = net.layout(1).specs();
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    file.add(specs[i].name, expected_shape(specs[i], 1), embedding.decoder[i]);
+  }
+  add_scaling(file, kCodesScale, embedding.scaling);
+}
+
+void load_embedding(Embedding& embedding, const Source& source, const Shape& item) {
+  Encoder& encoder = embedding.encoder;
+  load_encoder(encoder, source, item);
+  const nn::Sequential<float> net(decoder_spec(encoder.item, encoder.hidden, encoder.codes));
+  const nn::ParamLayout layout = net.layout(1);
+  for (const nn::ParamSpec& spec : layout.specs()) {
+    source.expect(spec.name, expected_shape(spec, 1));
+    embedding.decoder.push_back(source.file.get<float>(spec.name));
+  }
+  embedding.scaling = load_scaling(source, kCodesScale, {encoder.codes});
+}
+
 void save_networks(io::TensorFile& file, const Model& model) {
   const Settings& s = model.settings;
   file.metadata["mixtures"] = text(s.restarts);
@@ -79,6 +154,7 @@ void save_networks(io::TensorFile& file, const Model& model) {
   file.metadata["width"] = text(s.width);
   file.metadata["noise"] = text(s.noise);
   file.metadata["batch"] = text(s.batch);
+  if (model.embedding) save_embedding(file, model.embedding);
   if (s.critics_assign()) file.metadata["critic_score"] = to_string(s.critic_score);
   for (const auto& [name, tensor] : model.tensors) file.add(name, tensor.shape, tensor.values);
   file.add("joint", {s.restarts, s.clusters, s.clusters}, model.joint);
@@ -99,8 +175,9 @@ void load_networks(Model& model, const Source& source) {
     s.net = parse_net(meta.string("net"));
     s.objective = parse_objective(meta.string("objective"));
     if (s.critics_assign()) s.critic_score = parse_critic_score(meta.string("critic_score"));
+    if (s.net == NetKind::codes) load_embedding(model.embedding, source, model.item);
     s = s.resolved(s.clusters, model.item);
-    mixture.emplace(plan, s, model.item, nn::StoreUse::inference);
+    mixture.emplace(plan, s, model.seen(), nn::StoreUse::inference);
   } catch (const Error& error) {
     throw InputError(message("model '", path, "': ", error.what()));
   }
@@ -139,34 +216,6 @@ void save_centres(io::TensorFile& file, const Model& model) {
 void load_centres(Model& model, const Source& source) {
   source.expect("centres", {model.clusters(), model.item.count()});
   model.centres = source.file.get<float>("centres");
-}
-
-void add_encoder(io::TensorFile& file, const Encoder& encoder) {
-  file.metadata["encoder"] = to_string(encoder.hidden);
-  file.metadata["codes"] = text(encoder.codes);
-  const nn::Sequential<float> net(encoder_spec(encoder.item, encoder.hidden, encoder.codes));
-  const auto specs = net.layout(1).specs();
-  for (std::size_t i = 0; i < specs.size(); ++i) {
-    file.add(specs[i].name, expected_shape(specs[i], 1), encoder.tensors[i]);
-  }
-}
-
-void load_encoder(Encoder& encoder, const Source& source, const Shape& item) {
-  encoder.item = item;
-  encoder.codes = source.meta.number<Index>("codes");
-  try {
-    encoder.hidden = parse_widths(source.meta.string("encoder"));
-    const AutoencoderSettings settings{.hidden = encoder.hidden, .codes = encoder.codes};
-    (void)settings.resolved(1);  // checks
-    const nn::Sequential<float> net(encoder_spec(item, encoder.hidden, encoder.codes));
-    const nn::ParamLayout layout = net.layout(1);
-    for (const nn::ParamSpec& spec : layout.specs()) {
-      source.expect(spec.name, expected_shape(spec, 1));
-      encoder.tensors.push_back(source.file.get<float>(spec.name));
-    }
-  } catch (const ConfigError& error) {
-    throw InputError(message("model '", source.path, "': ", error.what()));
-  }
 }
 
 std::vector<Index> covariance_shape(const GaussianMixture& g) {
@@ -227,21 +276,6 @@ Shape load_item(const Source& source) {
   return extents.size() == 1 ? Shape{extents[0]} : Shape{extents[0], extents[1], extents[2]};
 }
 
-io::Scaling load_scaling(const Source& source, const Shape& item) {
-  io::Scaling scaling{source.file.get<double>("scale.offset"),
-                      source.file.get<double>("scale.factor")};
-  const auto entries = static_cast<Index>(scaling.offset.size());
-  require<InputError>(
-      scaling.factor.size() == scaling.offset.size() && (entries == 1 || entries == item.count()),
-      "model '", source.path, "': scaling of ", entries, " entries: expected 1 or ", item.count());
-  const auto finite = [](double value) { return std::isfinite(value); };
-  require<InputError>(
-      std::ranges::all_of(scaling.offset, finite) && std::ranges::all_of(scaling.factor, finite) &&
-          std::ranges::count(scaling.factor, 0.0) == 0,
-      "model '", source.path, "': scaling: expected finite offsets and factors other than 0");
-  return scaling;
-}
-
 // What every model has.
 io::TensorFile file_of(const std::string& method, std::uint64_t seed, const Shape& item,
                        const io::Scaling& scaling, const std::vector<std::string>& columns) {
@@ -251,8 +285,7 @@ io::TensorFile file_of(const std::string& method, std::uint64_t seed, const Shap
   std::string names;
   for (const auto& column : columns) names += column + "\n";
   file.metadata["columns"] = names;
-  file.add("scale.offset", {static_cast<Index>(scaling.offset.size())}, scaling.offset);
-  file.add("scale.factor", {static_cast<Index>(scaling.factor.size())}, scaling.factor);
+  add_scaling(file, kScale, scaling);
   return file;
 }
 
@@ -316,7 +349,7 @@ Model load_model(const std::string& path) {
     model.centres = file.get<float>("centres");
     break;
   }
-  model.scaling = load_scaling(source, model.item);
+  model.scaling = load_scaling(source, kScale, model.item);
   return model;
 }
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace ganmm {
 namespace {
@@ -18,8 +19,8 @@ namespace {
 // A model's networks on a device, ready for forward passes.
 struct Loaded {
   Loaded(const Model& model, Lanes& lanes)
-      : arena(lanes.device()), mixture(arena, model.settings, model.item, nn::StoreUse::inference) {
-  }
+      : arena(lanes.device()),
+        mixture(arena, model.settings, model.seen(), nn::StoreUse::inference) {}
 
   void upload(const Model& model, Context& ctx) {
     const auto upload_store = [&](nn::ParamStore<float>& store) {
@@ -47,7 +48,7 @@ struct Loaded {
 
 Prediction classify(const Model& model, std::span<const float> values, Index rows, Lanes& lanes,
                     const PosteriorSink& sink) {
-  const Index features = model.item.count(), clusters = model.clusters();
+  const Index features = model.seen().count(), clusters = model.clusters();
   Loaded loaded(model, lanes);
   Arena& arena = loaded.arena;
   const Mixture<>& mixture = loaded.mixture;
@@ -94,7 +95,7 @@ Prediction classify(const Model& model, std::span<const float> values, Index row
       clustering.begin(out);
       ctx.copy_to_device(w.input.data(), values.data() + first * features,
                          static_cast<std::size_t>(count * features) * sizeof(float));
-      const GroupView<const float> input(w.input.data(), 1, count, model.item);
+      const GroupView<const float> input(w.input.data(), 1, count, model.seen());
       for (Index r = 0; r < mixtures; ++r) {
         kernels::classify_rows<float>(ctx, {w.posterior.data(), 1, count, {clusters}},
                                       w.label.data(), chunk, w.logits.of(ctx, mixture, r, input),
@@ -137,7 +138,9 @@ Prediction predict(const Model& model, std::span<const float> values, Index rows
     break;
   case Method::dec: result = predict_dec(model.encoder, model.centres, values, rows, lanes); break;
   case Method::ganmm:
-  case Method::ganmm_em: return classify(model, values, rows, lanes, sink);
+  case Method::ganmm_em:
+    if (!model.embedding) return classify(model, values, rows, lanes, sink);
+    return classify(model, embed(model.embedding, values, rows, lanes), rows, lanes, sink);
   }
   if (sink) {
     sink(result.posteriors);
@@ -205,7 +208,7 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
     }
     points[g] = total;
   }
-  const Index features = model.item.count();
+  const Index features = model.seen().count();
   std::vector<float> values(static_cast<std::size_t>(count * features));
   std::vector<std::vector<Index>> wanted(points.size());  // samples that each component makes
   for (Index s = 0; s < count; ++s) {
@@ -233,7 +236,8 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
       }
     }
   }
-  io::invert(model.scaling, values, features);
+  if (model.embedding) values = unembed(model.embedding, std::move(values), count, lanes);
+  io::invert(model.scaling, values, model.item.count());
   return values;
 }
 

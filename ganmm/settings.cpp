@@ -28,7 +28,8 @@ constexpr std::array kCovariances{Name{Covariance::full, "full"}, Name{Covarianc
                                   Name{Covariance::diag, "diag"},
                                   Name{Covariance::spherical, "spherical"}};
 constexpr std::array kNets{Name{NetKind::automatic, "auto"}, Name{NetKind::mlp, "mlp"},
-                           Name{NetKind::small, "small"}, Name{NetKind::conv, "conv"}};
+                           Name{NetKind::small, "small"}, Name{NetKind::codes, "codes"},
+                           Name{NetKind::conv, "conv"}};
 constexpr std::array kObjectives{Name{Objective::wgan_gp, "wgan-gp"},
                                  Name{Objective::wgan_clip, "wgan-clip"}};
 constexpr std::array kCriticScores{Name{CriticScore::raw, "raw"},
@@ -170,7 +171,10 @@ Settings Settings::resolved(Index rows, Shape item) const {
   const auto expect = [&](bool good, const auto&... parts) { problems.expect(good, parts...); };
   const bool image = item.rank() == 3;
   if (s.net == NetKind::automatic) {
-    s.net = image && item[0] >= 8 && item[1] >= 8 ? NetKind::conv : NetKind::mlp;
+    const bool plain = s.method == Method::ganmm && s.objective == Objective::wgan_gp;
+    s.net = !image || item[0] < 8 || item[1] < 8 ? NetKind::mlp
+            : plain                              ? NetKind::codes
+                                                 : NetKind::conv;
   }
   if (s.net == NetKind::small) s.hidden = 32;
   const bool mixed = s.init == InitialPartition::mixed && s.net != NetKind::conv;
@@ -272,6 +276,7 @@ Settings Settings::resolved(Index rows, Shape item) const {
            " after ", previous);
   }
   problems.report();
+  if (s.net == NetKind::codes) s.epochs = s.autoencoder().resolved(rows).epochs;
 
   // What follows combines settings that are in range by themselves.
   const Index passes = std::max(s.critic_steps, s.classifier_steps);
@@ -334,8 +339,9 @@ AutoencoderSettings Settings::autoencoder() const {
   return {.hidden = encoder,
           .codes = codes,
           .epochs = epochs,
-          .batch = batch,
+          .batch = trains_gans(method) ? AutoencoderSettings().batch : batch,
           .noise = corruption,
+          .warp = warp,
           .seed = seed};
 }
 

@@ -35,9 +35,11 @@ enum class CriticScore {
 // the axes, one variance.
 enum class Covariance { full, tied, diag, spherical };
 enum class NetKind {
-  automatic,  // conv for images of at least 8 x 8, mlp otherwise
+  automatic,  // for images of at least 8 x 8 codes, or conv where a critic assigns or is clipped;
+              // otherwise mlp
   mlp,        // one hidden layer of `hidden` units (published nets for tables)
   small,      // the same with 32 hidden units (published nets for 10-d embeddings)
+  codes,      // mlp on the codes of an autoencoder, which is trained first (ganmm/embedding.h)
   conv,       // 5x5 stride-2 convolutions, `width` channels in the first (published nets for MNIST)
 };
 enum class Objective {
@@ -152,11 +154,13 @@ struct Settings {
   Covariance covariance = Covariance::full;  // gmm
   double regularization = 1e-6;              // gmm, init gmm: added to every variance
 
-  std::vector<Index> encoder = {500, 500, 2000};  // dec: as in AutoencoderSettings, and below
+  // dec, net codes: as in AutoencoderSettings
+  std::vector<Index> encoder = {500, 500, 2000};
   Index codes = 10;
   Index epochs = 0;
-  double corruption = 0.1;  // AutoencoderSettings::noise
-  Index refresh = 0;        // DecSettings::refresh
+  double corruption = 0;  // AutoencoderSettings::noise
+  double warp = 1;
+  Index refresh = 0;  // dec: DecSettings::refresh
 
   // Fills the values that are 0 = automatic for data items of this shape, and reports all problems
   // at once as one ConfigError.
@@ -173,7 +177,7 @@ struct Settings {
   // The published code's behaviour, faults included (docs/architecture.md lists them).
   static Settings reference();
 
-  AutoencoderSettings autoencoder() const;  // dec
+  AutoencoderSettings autoencoder() const;  // dec, net codes
   DecSettings dec() const;
 
   kernels::OptimizerSettings optimizer() const;         // generator

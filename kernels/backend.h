@@ -23,6 +23,7 @@
 #include "kernels/scores.h"
 #include "kernels/select.h"
 #include "kernels/student.h"
+#include "kernels/warp.h"
 
 namespace ganmm::kernels::cpu {
 
@@ -195,6 +196,11 @@ void student_code_gradient(Context& ctx, GroupView<T> d_code, GroupView<T> weigh
 template <class T>
 void student_centre_gradient(Context& ctx, ParamView<T> d_centre, GroupView<const T> weight,
                              GroupView<const T> code, ParamView<const T> centre);
+
+// warp
+template <class T>
+void warp_images(Context& ctx, GroupView<T> y, GroupView<const T> x, const WarpSettings& settings,
+                 const RandomKey& key);
 
 // gaussian
 template <class T>
@@ -397,6 +403,11 @@ void student_code_gradient(Context& ctx, GroupView<T> d_code, GroupView<T> weigh
 template <class T>
 void student_centre_gradient(Context& ctx, ParamView<T> d_centre, GroupView<const T> weight,
                              GroupView<const T> code, ParamView<const T> centre);
+
+// warp
+template <class T>
+void warp_images(Context& ctx, GroupView<T> y, GroupView<const T> x, const WarpSettings& settings,
+                 const RandomKey& key);
 
 // gaussian
 template <class T>

@@ -98,6 +98,7 @@ Command add_embed(CLI::App& program) {
       ->capture_default_str();
   app->add_option("--corruption", s.noise, "deviation of the noise added to the scaled inputs")
       ->capture_default_str();
+  app->add_option("--warp", s.warp, kWarpHelp)->capture_default_str();
   app->add_option("--scale", arguments->scale,
                   "auto (maxabs for tables, unit for images), none, standard, maxabs, minmax or "
                   "unit")

@@ -129,6 +129,7 @@ bool execute(ExperimentRun& run, const ExperimentCall& call, ExperimentData& dat
   FitCallbacks callbacks;
   callbacks.training.report = [&](const Report& report) { progress.report(report); };
   callbacks.training.progress = [&](Index iteration) { progress.iteration(iteration); };
+  callbacks.embedding = [&](Index step, Index steps) { progress.embedding(step, steps); };
   callbacks.training.cancelled = [&] { return signals.requested(); };
   const FitResult result = fit(trained, options, callbacks);
   progress.finish();

@@ -94,6 +94,7 @@ int run_fit(const FitArguments& arguments) {
     progress.report(report);
     history.add(report);
   };
+  callbacks.embedding = [&](Index step, Index of) { progress.embedding(step, of); };
   callbacks.refreshed = [&](const DecRefresh& refresh) { history.add(refresh); };
   callbacks.training.progress = [&](Index iteration) {
     ++steps;

@@ -113,9 +113,11 @@ void FitArguments::add_problem(CLI::App& app) {
 void FitArguments::add_networks(CLI::App& app) {
   const std::string group = "Networks";
   const auto first = app.get_options().size();
-  add_spelled(app, "--net", &Settings::net, parse_net,
-              "auto (conv for images from 8x8 on, otherwise mlp), mlp, small (mlp of 32 units) or "
-              "conv");
+  add_spelled(
+      app, "--net", &Settings::net, parse_net,
+      "auto (codes for images from 8x8 on, with ganmm-em or wgan-clip conv, otherwise mlp), "
+      "mlp, small (mlp of 32 units), codes (mlp on the codes of an autoencoder that is "
+      "trained first) or conv");
   add_spelled(app, "--start", &Settings::start, parse_start,
               "generators begin with random weights, or as the gaussian of their rows of the first "
               "partition (dense nets); auto: gaussian unless the partition is random");
@@ -206,6 +208,13 @@ void FitArguments::add_gaussians(CLI::App& app) {
 
 void FitArguments::add_autoencoder(CLI::App& app) {
   const auto first = app.get_options().size();
+  const auto take = [&](std::vector<const CLI::Option*>& owned, const char* group) {
+    const auto options = app.get_options();
+    for (std::size_t i = first + of_autoencoder_.size(); i < options.size(); ++i) {
+      options[i]->group(group);
+      owned.push_back(options[i]);
+    }
+  };
   add_spelled(app, "--encoder", &Settings::encoder, parse_widths,
               "widths of the encoder's hidden layers; the decoder mirrors them");
   add(app, "--codes", &Settings::codes, "width of the code layer");
@@ -213,15 +222,12 @@ void FitArguments::add_autoencoder(CLI::App& app) {
       "the autoencoder's passes over the rows; 0: 50, for small data more, 2000 steps");
   add(app, "--corruption", &Settings::corruption,
       "deviation of the noise added to the autoencoder's scaled inputs");
+  add(app, "--warp", &Settings::warp, kWarpHelp);
+  take(of_autoencoder_, "Autoencoder (--net codes, --method dec)");
   add(app, "--refresh", &Settings::refresh,
       "steps between the passes over all rows that renew the target and may end the training; 0: "
       "half a pass, 30 to 140");
-  const auto options = app.get_options();
-  std::for_each(options.begin() + static_cast<std::ptrdiff_t>(first), options.end(),
-                [&](CLI::Option* option) {
-                  option->group("Autoencoder and clustering (--method dec)");
-                  of_dec_.push_back(option);
-                });
+  take(of_dec_, "Clustering of codes (--method dec)");
 }
 
 void FitArguments::add_output(CLI::App& app) {
@@ -252,6 +258,7 @@ void FitArguments::require_options_of(Method method) const {
   only_for({Method::ganmm_em}, of_ganmm_em_);
   only_for({Method::gmm}, of_gmm_);
   only_for({Method::dec}, of_dec_);
+  only_for({Method::ganmm, Method::ganmm_em, Method::dec}, of_autoencoder_);
   only_for({Method::ganmm, Method::ganmm_em, Method::gmm}, of_mixtures_);
 }
 
@@ -280,6 +287,14 @@ FitOptions FitArguments::options(const io::Dataset& dataset) const {
                        "; small is the mlp with 32 hidden units; use --net mlp --hidden ",
                        settings.hidden);
   const Settings resolved = settings.resolved(dataset.rows, dataset.item);
+  for (const CLI::Option* option : of_autoencoder_) {
+    require<ConfigError>(!trains_gans(method) || resolved.net == NetKind::codes ||
+                             option->count() == 0,
+                         "option ", option->get_name(),
+                         ": expected it with --net codes or --method dec, "
+                         "found net ",
+                         to_string(resolved.net), "; leave it out");
+  }
   if (resolved.net == NetKind::conv) require_pixels(dataset, options.scale);
   if (settings.init == InitialPartition::given) {
     options.initial = load_initial(init_, dataset.rows, resolved.clusters);

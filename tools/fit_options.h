@@ -55,9 +55,9 @@ class FitArguments {
   std::string method_ = to_string(Method::ganmm);
   const CLI::Option* hidden_ = nullptr;
   // Which other methods do not have; of_gans_: of ganmm and ganmm-em, of_nets_: of these and dec,
-  // of_mixtures_: of these and gmm.
+  // of_mixtures_: of these and gmm; of_autoencoder_: of all that may train one.
   std::vector<const CLI::Option*> of_nets_, of_gans_, of_ganmm_, of_ganmm_em_, of_gmm_, of_dec_,
-      of_mixtures_;
+      of_mixtures_, of_autoencoder_;
 };
 
 }  // namespace ganmm::tools

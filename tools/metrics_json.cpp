@@ -65,6 +65,7 @@ Json settings_json(const Settings& s, io::ScaleKind scale) {
             {"codes", s.codes},
             {"epochs", s.epochs},
             {"corruption", s.corruption},
+            {"warp", s.warp},
             {"batch", s.batch},
             {"iterations", s.iterations},
             {"learning_rate", s.learning_rate},
@@ -108,6 +109,13 @@ Json settings_json(const Settings& s, io::ScaleKind scale) {
       {"restart_empty", s.restart_empty},
       {"clip_in_pretraining", s.clip_in_pretraining},
   };
+  if (s.net == NetKind::codes) {
+    json["encoder"] = to_string(s.encoder);
+    json["codes"] = s.codes;
+    json["epochs"] = s.epochs;
+    json["corruption"] = s.corruption;
+    json["warp"] = s.warp;
+  }
   if (s.critics_assign()) {
     json["critic_score"] = to_string(s.critic_score);
     return json;

@@ -41,6 +41,17 @@ void Progress::iteration(Index iteration) {
   if (now - drawn_ >= kRedrawInterval) draw(now);
 }
 
+void Progress::embedding(Index step, Index steps) {
+  const auto now = Clock::now();
+  if (!shown_ || (now - drawn_ < kRedrawInterval && step < steps)) return;
+  drawn_ = now;
+  const double elapsed = std::chrono::duration<double>(now - phase_begin_).count();
+  std::cerr << kClearLine << before_ << "autoencoder " << step << '/' << steps << "  "
+            << duration(elapsed / static_cast<double>(step) * static_cast<double>(steps - step))
+            << " left" << std::flush;
+  if (step == steps) phase_begin_ = now;
+}
+
 void Progress::report(const Report& report) {
   changed_ = 0;
   confidence_ = 0;

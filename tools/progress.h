@@ -13,7 +13,8 @@ class Progress {
   // `before` stands at the beginning of the line.
   Progress(const Settings& settings, bool wanted, std::string before = {});
 
-  void iteration(Index iteration);  // as TrainerCallbacks::progress
+  void iteration(Index iteration);          // as TrainerCallbacks::progress
+  void embedding(Index step, Index steps);  // as FitCallbacks::embedding
   void report(const Report& report);
   void finish();  // clears the line
 

@@ -40,6 +40,7 @@ enum class Purpose : std::uint32_t {
   embedding_rows = 12,   // order of an autoencoder's batches
   embedding_noise = 13,  // what it adds to its inputs
   clustering_rows = 14,  // order of DEC's batches
+  embedding_warp = 15,   // how it sees its images
 };
 
 struct RandomKey {

@@ -27,4 +27,5 @@ set(GANMM_CUDA_KERNELS
   scores.cu
   select.cu
   student.cu
-  transposed_copy.cu)
+  transposed_copy.cu
+  warp.cu)

@@ -269,6 +269,11 @@ void student_centre_gradient(Context&, ParamView<T>, GroupView<const T>, GroupVi
   refuse("student_centre_gradient");
 }
 template <class T>
+void warp_images(Context&, GroupView<T>, GroupView<const T>, const WarpSettings&,
+                 const RandomKey&) {
+  refuse("warp_images");
+}
+template <class T>
 void gaussian_log_density(Context&, GroupView<double>, GroupView<const T>, const GaussianView&) {
   refuse("gaussian_log_density");
 }
@@ -369,6 +374,8 @@ template void student_code_gradient<float>(Context&, GroupView<float>, GroupView
                                            GroupView<const float>, double);
 template void student_centre_gradient<float>(Context&, ParamView<float>, GroupView<const float>,
                                              GroupView<const float>, ParamView<const float>);
+template void warp_images<float>(Context&, GroupView<float>, GroupView<const float>,
+                                 const WarpSettings&, const RandomKey&);
 template void gaussian_log_density<float>(Context&, GroupView<double>, GroupView<const float>,
                                           const GaussianView&);
 template void weighted_moments<float>(Context&, double*, GroupView<const double>,

@@ -164,10 +164,27 @@ TEST_CASE("autoencoder: the same bits for every number of lanes, others for anot
   CHECK(train_autoencoder(view(data), settings, one).encoder.tensors != a.encoder.tensors);
 }
 
+TEST_CASE("autoencoder: images are warped anew in every step, whatever the lanes, tables are not") {
+  const auto data = test::small_images(100, 8, 8);
+  Lanes one({}, MathMode::fp32, 1), three({}, MathMode::fp32, 3);
+  AutoencoderSettings settings = small(2);
+  settings.batch = 96;
+  const auto warped = train_autoencoder(view(data), settings, one);
+  CHECK(train_autoencoder(view(data), settings, three).encoder.tensors == warped.encoder.tensors);
+  settings.warp = 0;
+  const auto plain = train_autoencoder(view(data), settings, one);
+  CHECK(plain.encoder.tensors != warped.encoder.tensors);
+  const GroupView<const float> rows(data.values.data(), 1, 100, {64});
+  CHECK(train_autoencoder(rows, settings, one).encoder.tensors == plain.encoder.tensors);
+  settings.warp = 1;
+  CHECK(train_autoencoder(rows, settings, one).encoder.tensors == plain.encoder.tensors);
+}
+
 TEST_CASE("autoencoder: noise changes the steps, and a cancellation ends them") {
   const auto data = test::blobs(80, 3, 2);
   Lanes lanes({}, MathMode::fp32, 1);
   AutoencoderSettings settings = small(2);
+  settings.noise = 0.1;
   const auto noisy = train_autoencoder(view(data), settings, lanes);
   settings.noise = 0;
   CHECK(train_autoencoder(view(data), settings, lanes).encoder.tensors != noisy.encoder.tensors);
@@ -180,8 +197,8 @@ TEST_CASE("autoencoder: noise changes the steps, and a cancellation ends them") 
 }
 
 TEST_CASE("autoencoder: settings out of range are refused, all at once") {
-  const AutoencoderSettings bad{.hidden = {0}, .codes = 0, .epochs = -1, .noise = -1};
-  for (const char* what : {"encoder", "codes", "epochs", "corruption"}) {
+  const AutoencoderSettings bad{.hidden = {0}, .codes = 0, .epochs = -1, .noise = -1, .warp = -1};
+  for (const char* what : {"encoder", "codes", "epochs", "corruption", "warp"}) {
     CHECK_THROWS_WITH_AS((void)bad.resolved(10), doctest::Contains(what), ConfigError);
   }
   CHECK_THROWS_AS((void)AutoencoderSettings{.epochs = 1000000001}.resolved(10), ConfigError);

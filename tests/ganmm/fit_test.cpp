@@ -2,6 +2,7 @@
 #include "ganmm/metrics.h"
 #include "io/safetensors.h"
 #include "tests/support/blobs.h"
+#include "tests/support/temporary_file.h"
 
 #include <doctest/doctest.h>
 
@@ -11,6 +12,7 @@
 #include <fstream>
 
 using namespace ganmm;
+using test::TemporaryFile;
 
 namespace {
 
@@ -30,12 +32,6 @@ FitOptions quick(Index clusters, Index restarts, Select select) {
   options.threads = 1;
   return options;
 }
-
-struct TemporaryFile {
-  std::filesystem::path path = std::filesystem::temp_directory_path() /
-                               ("ganmm-fit-test-" + std::to_string(std::rand()) + ".safetensors");
-  ~TemporaryFile() { std::filesystem::remove(path); }
-};
 
 }  // namespace
 

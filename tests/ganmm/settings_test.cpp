@@ -26,8 +26,17 @@ TEST_CASE("settings: automatic values follow the data") {
   CHECK(table.pool == 100);
   CHECK(table.learning_rate == 2e-4);
   CHECK(table.classifier_learning_rate == 1e-3);
-  const Settings images = valid().resolved(100000, {16, 16, 1});
-  CHECK(images.net == NetKind::conv);
+  const Settings coded = valid().resolved(100000, {16, 16, 1});
+  CHECK(coded.net == NetKind::codes);
+  CHECK(coded.restarts == 8);
+  CHECK(coded.epochs == 50);
+  CHECK(coded.autoencoder().batch == 256);
+  Settings clipped = valid();
+  clipped.objective = Objective::wgan_clip;
+  CHECK(clipped.resolved(100, {16, 16, 1}).net == NetKind::conv);
+  Settings convolutions = valid();
+  convolutions.net = NetKind::conv;
+  const Settings images = convolutions.resolved(100000, {16, 16, 1});
   CHECK(images.noise == 128);
   CHECK(images.restarts == 1);
   CHECK(images.classifier_learning_rate == 2e-4);
@@ -96,6 +105,7 @@ TEST_CASE("settings: what is automatic follows the first partition and the lengt
   CHECK(warm.start == GeneratorStart::gaussian);
   CHECK(warm.optimizer().learning_rate == doctest::Approx(5e-6));
   CHECK(warm.critic_optimizer().learning_rate == 2e-4);
+  s.net = NetKind::conv;
   const Settings images = s.resolved(1000, {8, 8, 1});
   CHECK(images.start == GeneratorStart::random);
   CHECK(images.generator_learning_rate == images.learning_rate);
@@ -126,6 +136,8 @@ TEST_CASE("settings: mixed restarts are two trainings, of nets for images and of
   CHECK(s.resolved(1000, {4}).init == InitialPartition::gmm);
   CHECK(trainings_of(s.resolved(1000, {4}), {4}).size() == 1);
   s.restarts = 4;
+  CHECK(s.resolved(1000, {8, 8, 1}).init == InitialPartition::mixed);
+  s.net = NetKind::conv;
   CHECK(s.resolved(1000, {8, 8, 1}).init == InitialPartition::random);
 }
 
@@ -140,7 +152,8 @@ TEST_CASE("settings: a sigma schedule out of order or out of range is refused") 
 }
 
 TEST_CASE("settings: names are parsed back and unknown ones list the choices") {
-  for (const auto kind : {NetKind::automatic, NetKind::mlp, NetKind::small, NetKind::conv}) {
+  for (const auto kind :
+       {NetKind::automatic, NetKind::mlp, NetKind::small, NetKind::codes, NetKind::conv}) {
     CHECK(parse_net(to_string(kind)) == kind);
   }
   for (const auto kind : {Objective::wgan_gp, Objective::wgan_clip}) {
@@ -149,8 +162,8 @@ TEST_CASE("settings: names are parsed back and unknown ones list the choices") {
   for (const auto kind : {Select::confidence, Select::consensus, Select::all}) {
     CHECK(parse_select(to_string(kind)) == kind);
   }
-  CHECK_THROWS_WITH_AS((void)parse_net("cnn"), "net 'cnn': expected one of auto, mlp, small, conv",
-                       ConfigError);
+  CHECK_THROWS_WITH_AS((void)parse_net("cnn"),
+                       "net 'cnn': expected one of auto, mlp, small, codes, conv", ConfigError);
 }
 
 TEST_CASE("settings: widths are read and written, DEC's automatic values follow the rows") {

@@ -103,9 +103,9 @@ TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, n
       {"fit good.npy -k 2 --net conv", "conv"},
       {"fit good.npy -k 2 --net bogus", "bogus"},
       {"fit good.npy -k 2 --net small --hidden 32", "--net mlp --hidden 32"},
-      {"fit images.npy -k 2 --scale maxabs", "--scale minmax"},
-      {"fit images.npy -k 2 --scale standard", "found 0 to 239"},
-      {"fit images.npy -k 2 --scale none", "found 0 to 239"},
+      {"fit images.npy -k 2 --net conv --scale maxabs", "--scale minmax"},
+      {"fit images.npy -k 2 --net conv --scale standard", "found 0 to 239"},
+      {"fit images.npy -k 2 --net conv --scale none", "found 0 to 239"},
       {"fit good.npy -k 2 --scale bogus", "bogus"},
       {"fit good.npy -k 2 --sigma 0.5:x", "sigma"},
       {"fit good.npy -k 2 --sigma 0.5,0.2", "sigma"},
@@ -153,7 +153,10 @@ TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, n
       {"fit good.npy -k 2 --method dec --pretrain 5", "--pretrain"},
       {"fit good.npy -k 2 --method dec --init kmeans", "--init"},
       {"fit good.npy -k 2 --method kmeans --batch 5", "ganmm or ganmm-em or dec alone"},
-      {"fit good.npy -k 2 --codes 5", "--codes"},
+      {"fit good.npy -k 2 --codes 5", "--net codes or --method dec, found net mlp"},
+      {"fit images.npy -k 2 --net mlp --warp 1", "--warp"},
+      {"fit images.npy -k 2 --warp -1", "warp: expected 0 to 10"},
+      {"fit good.npy -k 2 --method kmeans --epochs 5", "--epochs"},
       {"embed good.npy", "--out"},
       {"embed missing.npy --out codes.npy", "missing.npy"},
       {"embed good.npy --out codes.npy --codes 0", "codes"},
@@ -469,9 +472,12 @@ TEST_CASE("cli: images of 8 x 8 and 16 x 16 run through fit, predict and sample"
   place.write("large.idx", io::test::idx({40, 16, 16}, halves(40, 16)));
   for (const std::string data : {"small.npy", "large.idx"}) {
     CAPTURE(data);
-    check_success(place.run("fit " + data +
-                            " -k 2 --net conv --width 4 --noise 8 --batch 8 --restarts 1"
-                            " --iterations 4 --pretrain 2 --quiet --out run-" +
+    // Convolutions, and the default, on codes.
+    const std::string net = data == "small.npy"
+                                ? " --net conv --width 4 --restarts 1"
+                                : " --encoder 16 --codes 3 --epochs 30 --restarts 2";
+    check_success(place.run("fit " + data + " -k 2" + net +
+                            " --noise 8 --batch 8 --iterations 4 --pretrain 2 --quiet --out run-" +
                             data));
     check_success(
         place.run("predict run-" + data + "/model.safetensors " + data + " --out again-" + data));
