@@ -192,7 +192,7 @@ nn::NetworkSpec decoder_spec(Shape item, const std::vector<Index>& hidden, Index
 }
 
 AutoencoderSettings AutoencoderSettings::resolved(Index rows) const {
-  constexpr Index least_epochs = 50, least_steps = 2000, most_steps = 1000000000;
+  constexpr Index least_epochs = 100, least_steps = 2000, most_steps = 1000000000;
   AutoencoderSettings s = *this;
   Problems problems;
   const auto width = [](Index units) { return units >= 1 && units <= 65536; };

@@ -25,14 +25,14 @@ namespace ganmm {
 struct AutoencoderSettings {
   std::vector<Index> hidden = {500, 500, 2000};  // widths of the encoder's hidden layers
   Index codes = 10;                              // width of the code layer
-  Index epochs = 0;                              // passes over the rows; 0: 50, and as many more as
-                                                 // small data need for 2000 steps
-  Index batch = 256;                             // rows of a step, at most all
-  double learning_rate = 1e-3;                   // at first; falls to 0 along half a cosine
-  double noise = 0;                              // deviation of what is added to the inputs
-  double warp = 1;                               // of images, amount: 1 are shifts by up to 7 % of
-                                                 // the sides, turns by 10 degrees, slants by 0.15,
-                                                 // sizes 10 % off; 0: none
+  Index epochs = 0;             // passes over the rows; 0: 100, and as many more as
+                                // small data need for 2000 steps
+  Index batch = 256;            // rows of a step, at most all
+  double learning_rate = 1e-3;  // at first; falls to 0 along half a cosine
+  double noise = 0;             // deviation of what is added to the inputs
+  double warp = 1;              // of images, amount: 1 are shifts by up to 7 % of
+                                // the sides, turns by 10 degrees, slants by 0.15,
+                                // sizes 10 % off; 0: none
   std::uint64_t seed = 0;
 
   // With epochs for so many rows. Reports all problems at once as one ConfigError.

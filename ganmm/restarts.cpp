@@ -17,12 +17,24 @@ constexpr Index kManyFeatures = 100;
 // The restarts agree on this many evenly spaced rows at most; all others follow from them.
 constexpr Index kMaxConsensusRows = 65536;
 
-std::vector<Index> consensus_rows(Index rows) {
-  std::vector<Index> sample(static_cast<std::size_t>(std::min(rows, kMaxConsensusRows)));
+// Evenly spaced ones of `rows` rows, at most `most`.
+std::vector<Index> spaced(Index rows, Index most) {
+  std::vector<Index> sample(static_cast<std::size_t>(std::min(rows, most)));
   for (std::size_t i = 0; i < sample.size(); ++i) {
     sample[i] = static_cast<Index>(i) * rows / std::ssize(sample);
   }
   return sample;
+}
+
+template <class V>
+std::vector<V> taken(const std::vector<V>& values, Index width, std::span<const Index> rows) {
+  std::vector<V> result;
+  result.reserve(rows.size() * static_cast<std::size_t>(width));
+  for (const Index row : rows) {
+    const auto first = values.begin() + row * width;
+    result.insert(result.end(), first, first + width);
+  }
+  return result;
 }
 
 // Restarts whose posteriors are numbers; the most confident one alone, or all.
@@ -63,7 +75,16 @@ std::vector<Settings> trainings_of(const Settings& settings, Shape item) {
 
 void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data,
                   const FitOptions& options, const FitCallbacks& callbacks) {
-  const Index n = data.rows;
+  const Index n = settings.sample;
+  std::vector<Index> rows;
+  std::vector<float> copy;
+  std::vector<std::int32_t> initial = options.initial;
+  if (n < data.rows) {
+    rows = spaced(data.rows, n);
+    copy = taken(data.values, data.item.count(), rows);
+    if (!initial.empty()) initial = taken(initial, 1, rows);
+  }
+  const std::span<float> values(rows.empty() ? data.values : copy);
   const std::vector<Settings> trainings = trainings_of(settings, data.item);
   const bool combined = settings.select == Select::consensus;
   // A lane beyond the number of GANs would hold memory and find no work.
@@ -71,10 +92,10 @@ void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data
   const int lane_count =
       static_cast<int>(std::min<Index>(threads, trainings.back().restarts * settings.clusters));
   Lanes lanes(options.device, options.math, lane_count, options.conv_path);
-  const std::vector<Index> sample = consensus_rows(n);
+  const std::vector<Index> sample = spaced(n, kMaxConsensusRows);
   std::optional<Neighbours> neighbours;
   if (combined && trainings.size() > 1) {
-    neighbours.emplace(data.values, data.item.count(), sample, lanes);
+    neighbours.emplace(values, data.item.count(), sample, lanes);
   }
 
   double to_beat = -std::numeric_limits<double>::infinity();
@@ -82,13 +103,14 @@ void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data
     if (result.training.cancelled) break;
     const Index first = std::ssize(result.training.confidence);
     const Settings s = training.resolved(n, data.item);
-    Trainer trainer(s, data.values, n, data.item, options.initial, lanes);
+    Trainer trainer(s, values, n, data.item, initial, lanes);
     if (callbacks.started) callbacks.started(s, trainer);
     TrainerCallbacks each = callbacks.training;
     if (each.report) {
       each.report = [&](const Report& report) {
         Report numbered = report;
         numbered.first_restart = first;
+        numbered.rows = rows;
         numbered.seconds += result.training.seconds;  // of the trainings before
         callbacks.training.report(numbered);
       };

@@ -13,7 +13,8 @@ namespace ganmm {
 namespace {
 
 constexpr Index kMaxRows = (Index{1} << 31) - 1;  // row numbers are 32-bit on the device
-constexpr Index kMaxSteps = Index{1} << 32;       // steps enter the random numbers as 32 bits
+constexpr Index kMaxSample = Index{1} << 19;
+constexpr Index kMaxSteps = Index{1} << 32;  // steps enter the random numbers as 32 bits
 
 template <class E>
 struct Name {
@@ -259,6 +260,12 @@ Settings Settings::resolved(Index rows, Shape item) const {
   expect(s.tolerance >= 0 && s.tolerance < 1, "tolerance: expected 0 <= value < 1, found ",
          s.tolerance);
   expect(s.patience >= 1, "patience: expected >= 1, found ", s.patience);
+  if (s.sample == 0) s.sample = s.select == Select::all ? rows : kMaxSample;
+  s.sample = std::min(s.sample, rows);
+  expect(s.sample >= std::min(s.clusters, rows), "sample: expected at least as many rows as ",
+         "clusters, or 0 (automatic), found ", s.sample);
+  expect(s.sample == rows || s.select != Select::all,
+         "sample: expected all rows with select all, found ", s.sample, " of ", rows);
   expect(s.pool >= 0, "pool: expected 0 (automatic) or more, found ", s.pool);
   expect(s.generator_learning_rate >= 0 && std::isfinite(s.generator_learning_rate),
          "generator learning rate: expected a finite number >= 0, found ",
@@ -291,7 +298,7 @@ Settings Settings::resolved(Index rows, Shape item) const {
   problems.report();
   if (s.clusters == 1) s.sigma = {{0, 0.0}};  // there are no rows of others
   if (s.pool == 0) s.pool = std::max<Index>(500 * s.clusters, 5000);
-  s.pool = std::min(s.pool, rows);
+  s.pool = std::min(s.pool, s.sample);
   return s;
 }
 

@@ -143,6 +143,9 @@ struct Settings {
                              // unless it is random; dec: follows from epochs
   Index iterations = 5000;   // all: EM iterations at most, ganmm: 2500 by Settings::of; kmeans and
                              // gmm: of a restart, dec: steps
+  Index sample = 0;          // rows that mixtures are trained on, evenly spaced; 0: all, at most
+                             // 2^19 unless every restart's assignments are kept. No component draws
+                             // as many by default, and checks of all would take most of the time.
   Index pool = 0;            // rows classified per EM iteration; 0: all, at most max(500 N, 5000)
   Index check_every = 100;   // EM iterations between assignments of the whole data set
   double tolerance = 0.001;  // stop when fewer points (share) changed cluster between checks ...

@@ -49,9 +49,11 @@ struct Report {
   };
   Index first_restart = 0;  // the restart that mixtures[0] is
   std::vector<Mixture> mixtures;
-  // Components of all points, [R][n] in file order; valid during the callback. Empty unless
-  // TrainerCallbacks::assignments.
+  // Components of the points trained on, [R][n] in file order; valid during the callback. Empty
+  // unless TrainerCallbacks::assignments.
   std::span<const std::int32_t> assignments;
+  // Which rows of the file these are; empty: all.
+  std::span<const Index> rows;
 };
 
 struct TrainerCallbacks {

@@ -91,7 +91,7 @@ Command add_embed(CLI::App& program) {
       ->type_name("N,N,...")
       ->default_str("500,500,2000");
   app->add_option("--epochs", s.epochs,
-                  "passes over the rows; 0: 50, for small data more, 2000 steps")
+                  "passes over the rows; 0: 100, for small data more, 2000 steps")
       ->capture_default_str();
   app->add_option("--batch", s.batch, "rows of a step")->capture_default_str();
   app->add_option("--learning-rate", s.learning_rate, "of Adam, at the start")

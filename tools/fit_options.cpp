@@ -169,6 +169,9 @@ void FitArguments::add_training(CLI::App& app) {
               "SHARE; without: 0.5, 0.2 and 0.1 until a tenth, a fifth and two fifths of the "
               "iterations, then 0.04; for dense nets 0.04 unless the "
               "partition is random, ganmm-em 0");
+  add(app, "--sample", &Settings::sample,
+      "rows that are trained on, evenly spaced; the finished model assigns all; 0: all, at most "
+      "524288 unless --select all");
   add(app, "--pool", &Settings::pool,
       "rows classified per EM iteration; 0: all, at most the larger of 500 per cluster and 5000");
   const auto of_all_gans = app.get_options().size();
@@ -219,7 +222,7 @@ void FitArguments::add_autoencoder(CLI::App& app) {
               "widths of the encoder's hidden layers; the decoder mirrors them");
   add(app, "--codes", &Settings::codes, "width of the code layer");
   add(app, "--epochs", &Settings::epochs,
-      "the autoencoder's passes over the rows; 0: 50, for small data more, 2000 steps");
+      "the autoencoder's passes over the rows; 0: 100, for small data more, 2000 steps");
   add(app, "--corruption", &Settings::corruption,
       "deviation of the noise added to the autoencoder's scaled inputs");
   add(app, "--warp", &Settings::warp, kWarpHelp);

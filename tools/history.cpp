@@ -43,9 +43,11 @@ void History::add(const DecRefresh& refresh) {
   text_ << '\n';
 }
 
-void History::add_scores(std::span<const std::int32_t> assignments) {
+void History::add_scores(std::span<const std::int32_t> assignments, std::span<const Index> rows) {
   if (labels_.empty()) return;
-  const Scores scores = score(assignments, labels_);
+  std::vector<std::int32_t> own;
+  for (const Index row : rows) own.push_back(labels_[static_cast<std::size_t>(row)]);
+  const Scores scores = score(assignments, rows.empty() ? labels_ : own);
   text_ << ',' << scores.purity << ',' << scores.ari << ',' << scores.nmi;
 }
 
@@ -63,7 +65,7 @@ void History::add(const Report& report) {
     for (std::size_t i = 0; i < m.restarted.size(); ++i) {
       text_ << (i == 0 ? "" : " ") << m.restarted[i];
     }
-    add_scores(report.assignments.subspan(r * rows, rows));
+    add_scores(report.assignments.subspan(r * rows, rows), report.rows);
     text_ << '\n';
   }
 }

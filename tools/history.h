@@ -21,7 +21,7 @@ class History {
   std::string text() const { return text_.str(); }
 
  private:
-  void add_scores(std::span<const std::int32_t> assignments);
+  void add_scores(std::span<const std::int32_t> assignments, std::span<const Index> rows = {});
 
   std::span<const std::int32_t> labels_;
   std::ostringstream text_;

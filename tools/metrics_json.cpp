@@ -105,6 +105,7 @@ Json settings_json(const Settings& s, io::ScaleKind scale) {
       {"learning_rate", s.learning_rate},
       {"generator_learning_rate", s.generator_learning_rate},
       {"sigma", to_string(s.sigma)},
+      {"sample", s.sample},
       {"pool", s.pool},
       {"restart_empty", s.restart_empty},
       {"clip_in_pretraining", s.clip_in_pretraining},

@@ -202,8 +202,8 @@ TEST_CASE("autoencoder: settings out of range are refused, all at once") {
     CHECK_THROWS_WITH_AS((void)bad.resolved(10), doctest::Contains(what), ConfigError);
   }
   CHECK_THROWS_AS((void)AutoencoderSettings{.epochs = 1000000001}.resolved(10), ConfigError);
-  CHECK(AutoencoderSettings{}.resolved(10000).epochs == 52);
-  CHECK(AutoencoderSettings{}.resolved(60000).epochs == 50);
+  CHECK(AutoencoderSettings{}.resolved(10000).epochs == 100);
+  CHECK(AutoencoderSettings{}.resolved(60000).epochs == 100);
   CHECK(AutoencoderSettings{}.resolved(10).epochs == 2000);
 }
 

@@ -142,6 +142,39 @@ TEST_CASE("fit: of mixed restarts one kind makes the clusters, whatever the lane
   CHECK(c.model.mixtures() == 1);
 }
 
+TEST_CASE("fit: on a sample of the rows it is a fit of these rows, and assigns all") {
+  auto data = test::blobs(300, 2, 3);
+  FitOptions options = quick(3, 2, Select::consensus);
+  options.scale = io::ScaleKind::none;
+  options.settings.sample = 100;
+  io::Dataset third = data;  // rows 0, 3, ...
+  third.rows = 100;
+  third.values.clear();
+  third.labels.clear();
+  for (std::size_t row = 0; row < 300; row += 3) {
+    third.values.insert(third.values.end(), {data.values[2 * row], data.values[2 * row + 1]});
+  }
+  std::vector<Index> seen;
+  FitCallbacks callbacks;
+  callbacks.training.report = [&](const Report& report) {
+    seen.assign(report.rows.begin(), report.rows.end());
+    CHECK(report.assignments.size() == 200);
+  };
+  const FitResult result = fit(data, options, callbacks);
+  REQUIRE(seen.size() == 100);
+  for (Index i = 0; i < 100; ++i) CHECK(seen[static_cast<std::size_t>(i)] == 3 * i);
+  CHECK(result.prediction.assignments.size() == 300);
+  const FitResult alone = fit(third, options);
+  for (std::size_t i = 0; i < 100; ++i) {
+    CHECK(alone.prediction.assignments[i] == result.prediction.assignments[3 * i]);
+  }
+  options.settings.sample = 2;
+  CHECK_THROWS_AS((void)fit(data, options), ConfigError);
+  options.settings.sample = 100;
+  options.settings.select = Select::all;
+  CHECK_THROWS_AS((void)fit(data, options), ConfigError);
+}
+
 TEST_CASE("model files: what is read is what was written") {
   auto data = test::blobs(120, 3, 3);
   data.columns = {"width", "height, total", "x"};

@@ -24,12 +24,17 @@ TEST_CASE("settings: automatic values follow the data") {
   CHECK(table.noise == 64);
   CHECK(table.restarts == 8);
   CHECK(table.pool == 100);
+  CHECK(table.sample == 100);
+  CHECK(valid().resolved(1000000, {4}).sample == 524288);
+  Settings all = valid();
+  all.select = Select::all;
+  CHECK(all.resolved(1000000, {4}).sample == 1000000);
   CHECK(table.learning_rate == 2e-4);
   CHECK(table.classifier_learning_rate == 1e-3);
   const Settings coded = valid().resolved(100000, {16, 16, 1});
   CHECK(coded.net == NetKind::codes);
   CHECK(coded.restarts == 8);
-  CHECK(coded.epochs == 50);
+  CHECK(coded.epochs == 100);
   CHECK(coded.autoencoder().batch == 256);
   Settings clipped = valid();
   clipped.objective = Objective::wgan_clip;
@@ -179,7 +184,7 @@ TEST_CASE("settings: widths are read and written, DEC's automatic values follow 
   CHECK(few.batch == 100);
   CHECK(few.pretrain == 2000);
   CHECK(many.batch == 256);
-  CHECK(many.pretrain == 50 * 234);
+  CHECK(many.pretrain == 100 * 234);
   s.encoder.clear();
   CHECK_THROWS_AS((void)s.resolved(100, {4}), ConfigError);
 }
