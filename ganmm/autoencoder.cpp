@@ -7,7 +7,6 @@
 #include "kernels/random.h"
 #include "kernels/reduce.h"
 #include "kernels/select.h"
-#include "kernels/warp.h"
 
 #include <algorithm>
 #include <cmath>
@@ -21,17 +20,6 @@ nn::LayerSpec dense(Shape output, bool relu) {
   layer.output = output;
   if (relu) layer.activation.kind = kernels::ActivationKind::relu;
   return layer;
-}
-
-bool warps(const Shape& item, const AutoencoderSettings& s) {
-  return s.warp > 0 && item.rank() == 3 && item[0] > 1 && item[1] > 1;
-}
-
-kernels::WarpSettings warp_of(const AutoencoderSettings& s) {
-  return {.shift = 0.07 * s.warp,
-          .rotation = 10 * s.warp,
-          .slant = 0.15 * s.warp,
-          .zoom = 0.1 * s.warp};
 }
 
 // One autoencoder with the memory of its training.
@@ -119,9 +107,9 @@ class Training {
       return RandomKey{settings_.seed, purpose, static_cast<std::uint32_t>(step),
                        static_cast<std::uint32_t>(rows.first)};
     };
-    if (warps(item, settings_)) {
+    if (warps(item, settings_.warp)) {
       kernels::gather_rows<float>(ctx, input, data_, row + rows.first, rows.count);
-      kernels::warp_images<float>(ctx, own_target, own_input, warp_of(settings_),
+      kernels::warp_images<float>(ctx, own_target, own_input, warp_of(settings_.warp),
                                   key(Purpose::embedding_warp));
     } else {
       kernels::gather_rows<float>(ctx, target, data_, row + rows.first, rows.count);
@@ -174,6 +162,17 @@ class Training {
 };
 
 }  // namespace
+
+bool warps(const Shape& item, double amount) {
+  return amount > 0 && item.rank() == 3 && item[0] > 1 && item[1] > 1;
+}
+
+kernels::WarpSettings warp_of(double amount) {
+  return {.shift = 0.07 * amount,
+          .rotation = 10 * amount,
+          .slant = 0.15 * amount,
+          .zoom = 0.1 * amount};
+}
 
 nn::NetworkSpec encoder_spec(Shape item, const std::vector<Index>& hidden, Index codes) {
   nn::NetworkSpec spec{"encoder", item, {}};

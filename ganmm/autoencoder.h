@@ -15,6 +15,7 @@
 #include "ganmm/iteration_callbacks.h"
 #include "kernels/core/lanes.h"
 #include "kernels/core/view.h"
+#include "kernels/warp.h"
 #include "nn/network_spec.h"
 
 #include <cstdint>
@@ -46,6 +47,10 @@ struct Encoder {
   Index codes = 0;
   std::vector<std::vector<float>> tensors;  // weight [in][out] and bias [out] of every layer
 };
+
+// Whether images of this shape are warped by such an amount, and how.
+bool warps(const Shape& item, double amount);
+kernels::WarpSettings warp_of(double amount);
 
 nn::NetworkSpec encoder_spec(Shape item, const std::vector<Index>& hidden, Index codes);
 nn::NetworkSpec decoder_spec(Shape item, const std::vector<Index>& hidden, Index codes);

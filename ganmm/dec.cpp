@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 namespace ganmm {
 namespace {
@@ -34,13 +35,20 @@ double mean_of_largest(std::span<const float> q, Index clusters) {
 class Refinement {
  public:
   Refinement(GroupView<const float> data, const Encoder& encoder, const std::vector<float>& centres,
-             const DecSettings& s, Lanes& lanes)
+             const DecSettings& s, Lanes& lanes, const std::vector<std::vector<float>>& decoder)
       : data_(data), settings_(s), lanes_(lanes), rows_(data.batch), k_(s.clusters),
         codes_(encoder.codes), batch_(std::min(s.batch, rows_)), arena_(lanes.device()),
         net_(arena_, encoder_spec(encoder.item, encoder.hidden, codes_), batch_,
              nn::StoreUse::training, false, plan(lanes)),
+        decoder_(s.reconstruction > 0
+                     ? std::make_unique<SplitNet>(
+                           arena_, decoder_spec(encoder.item, encoder.hidden, codes_), batch_,
+                           nn::StoreUse::training, false, lanes)
+                     : nullptr),
         centres_(arena_, "centres", centre_layout(k_, codes_), nn::StoreUse::training),
         batch_rows_(arena_.request<float>("rows", batch_ * data.features())),
+        plain_rows_(arena_.request<float>("rows before the warp",
+                                          warps(data.item, s.warp) ? batch_ * data.features() : 0)),
         batch_target_(arena_.request<float>("targets of a batch", batch_ * k_)),
         weight_(arena_.request<float>("weights of differences", batch_ * k_)),
         order_(arena_.request<std::int32_t>("row order", rows_)),
@@ -57,6 +65,11 @@ class Refinement {
     optimizer_.beta2 = 0.999;
     net_.upload(ctx, encoder.tensors);
     net_.reset(ctx, optimizer_);
+    if (decoder_ != nullptr) {
+      decoder_->upload(ctx, decoder);
+      decoder_->reset(ctx, optimizer_);
+      decoder_->tape().bind_input(net_.tape().output());
+    }
     centres_.upload(ctx, 0, centres);
     kernels::optimizer_reset<float>(ctx, centres_.all().slabs(), optimizer_);
   }
@@ -74,7 +87,7 @@ class Refinement {
       }
       if (result.converged || result.cancelled || step == settings_.iterations) break;
       if (step % per_epoch == 0) shuffle(step / per_epoch);
-      take_step(order_.data() + step % per_epoch * batch_);
+      take_step(step, order_.data() + step % per_epoch * batch_);
       ++result.iterations;
       callbacks.each.done(step);
       result.cancelled = callbacks.each.stop();
@@ -82,6 +95,7 @@ class Refinement {
     Context& ctx = lanes_.context(0);
     result.encoder = start;
     result.encoder.tensors = net_.download(ctx);
+    if (decoder_ != nullptr) result.decoder = decoder_->download(ctx);
     result.centres = centres_.download(ctx, 0);
     return result;
   }
@@ -156,13 +170,17 @@ class Refinement {
                                      order.size() * sizeof(std::int32_t));
   }
 
-  void take_step(const std::int32_t* row) {
+  void take_step(Index step, const std::int32_t* row) {
     lanes_.for_each(static_cast<Index>(ranges_.size()), [&](int lane, Index part) {
-      pass(lanes_.context(lane), ranges_[size(part)], row);
+      pass(lanes_.context(lane), ranges_[size(part)], step, row);
     });
-    lanes_.for_each(net_.tasks() + 1, [&](int lane, Index task) {
+    const Index encoding = net_.tasks(), decoding = decoder_ == nullptr ? 0 : decoder_->tasks();
+    lanes_.for_each(encoding + decoding + 1, [&](int lane, Index task) {
       Context& ctx = lanes_.context(lane);
-      if (task < net_.tasks()) return net_.update(ctx, task, batch_, optimizer_);
+      if (task < encoding) return net_.update(ctx, task, batch_, optimizer_);
+      if (task < encoding + decoding) {
+        return decoder_->update(ctx, task - encoding, batch_, optimizer_);
+      }
       const auto params = centres_.all();
       kernels::student_centre_gradient<float>(ctx, params.grad(0),
                                               GroupView<float>(weight_.data(), 1, batch_, {k_}),
@@ -171,21 +189,50 @@ class Refinement {
     });
   }
 
-  // Some rows of a batch: the loss is the mean over the batch of their part of KL(P|Q).
-  void pass(Context& ctx, RowRange rows, const std::int32_t* row) {
+  // Some rows of a batch: the loss is the mean over the batch of their part of KL(P|Q), and of what
+  // reconstruction adds.
+  void pass(Context& ctx, RowRange rows, Index step, const std::int32_t* row) {
     const auto part = [&](const GroupView<float>& view) {
       return view.rows(rows.first, rows.count);
     };
     const GroupView<float> target = part({batch_target_.data(), 1, batch_, {k_}});
-    kernels::gather_rows<float>(ctx, part(net_.tape().input()), data_, row + rows.first,
-                                rows.count);
+    read_rows(ctx, rows, step, row);
     kernels::gather_rows<float>(ctx, target, {target_.data(), 1, rows_, {k_}}, row + rows.first,
                                 rows.count);
     net_.forward(ctx, rows);
-    kernels::student_code_gradient<float>(
-        ctx, part(net_.tape().signal(net_.tape().depth())), part({weight_.data(), 1, batch_, {k_}}),
-        part(net_.tape().output()), centre(), target, 1.0 / static_cast<double>(batch_));
+    const GroupView<float> d_code = part(net_.tape().signal(net_.tape().depth()));
+    kernels::student_code_gradient<float>(ctx, d_code, part({weight_.data(), 1, batch_, {k_}}),
+                                          part(net_.tape().output()), centre(), target,
+                                          1.0 / static_cast<double>(batch_));
+    if (decoder_ != nullptr) {
+      decoder_->forward(ctx, rows);
+      const nn::Tape<float>& tape = decoder_->tape();
+      const double scale = 2.0 * settings_.reconstruction / static_cast<double>(batch_);
+      const GroupView<float> signal = part(tape.signal(tape.depth()));
+      kernels::copy<float, float>(ctx, signal, part(tape.output()));
+      kernels::axpby<float>(ctx, signal, -scale, part(net_.tape().input()), scale);
+      decoder_->backward(ctx, rows, true);
+      kernels::axpby<float>(ctx, d_code, 1.0, part(tape.signal(0)), 1.0);
+    }
     net_.backward(ctx, rows, false);
+  }
+
+  void read_rows(Context& ctx, RowRange rows, Index step, const std::int32_t* row) {
+    const Shape item = data_.item;
+    const GroupView<float> input = net_.tape().input().rows(rows.first, rows.count);
+    if (!warps(item, settings_.warp)) {
+      kernels::gather_rows<float>(ctx, input, data_, row + rows.first, rows.count);
+      return;
+    }
+    const GroupView<float> plain =
+        GroupView<float>(plain_rows_.data(), 1, batch_, item).rows(rows.first, rows.count);
+    kernels::gather_rows<float>(ctx, plain, data_, row + rows.first, rows.count);
+    // Every row is a group of its own, so that its numbers do not depend on who passes it.
+    kernels::warp_images<float>(ctx, {input.data, rows.count, 1, item},
+                                {plain.data, rows.count, 1, item}, warp_of(settings_.warp),
+                                {settings_.seed, Purpose::clustering_warp,
+                                 static_cast<std::uint32_t>(step),
+                                 static_cast<std::uint32_t>(rows.first)});
   }
 
   GroupView<const float> data_;
@@ -194,8 +241,9 @@ class Refinement {
   Index rows_, k_, codes_, batch_;
   Arena arena_;
   SplitNet net_;
+  std::unique_ptr<SplitNet> decoder_;  // none without reconstruction
   nn::ParamStore<float> centres_;
-  Buffer<float> batch_rows_, batch_target_, weight_;
+  Buffer<float> batch_rows_, plain_rows_, batch_target_, weight_;
   Buffer<std::int32_t> order_;
   Buffer<float> code_, share_, target_, frequency_;
   Buffer<std::int32_t> label_;
@@ -220,16 +268,21 @@ DecResult fit_dec(GroupView<const float> data, const AutoencoderSettings& autoen
   if (!start.cancelled && !runs.cancelled) {
     return refine_clusters(data, start.encoder, runs.best.centres, settings, lanes, callbacks);
   }
-  return {start.encoder, runs.best.centres, 0, false, true};
+  DecResult unrefined;
+  unrefined.encoder = start.encoder;
+  unrefined.centres = runs.best.centres;
+  unrefined.cancelled = true;
+  return unrefined;
 }
 
 DecResult refine_clusters(GroupView<const float> data, const Encoder& encoder,
                           std::vector<float> centres, const DecSettings& settings, Lanes& lanes,
-                          const DecCallbacks& callbacks) {
+                          const DecCallbacks& callbacks,
+                          const std::vector<std::vector<float>>& decoder) {
   require<ConfigError>(settings.clusters >= 1 && settings.clusters <= data.batch,
                        "DEC: expected 1 to ", data.batch, " clusters of as many rows, found ",
                        settings.clusters);
-  return Refinement(data, encoder, centres, settings, lanes).run(encoder, callbacks);
+  return Refinement(data, encoder, centres, settings, lanes, decoder).run(encoder, callbacks);
 }
 
 Prediction predict_dec(const Encoder& encoder, std::span<const float> centres,

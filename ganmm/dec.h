@@ -9,8 +9,9 @@
 //      have had no step to change in, is no reason to end.
 //
 // Of raw features without an autoencoder the paper says nothing; here there always is one.
-// Source: Xie, Girshick & Farhadi, ICML 2016. Adam takes the place of SGD with momentum, whose rate
-// depends on the scale of the loss.
+// Source: Xie, Girshick & Farhadi, ICML 2016; reconstruction: IDEC, Guo et al., IJCAI 2017; warped
+// images: the same, Deep embedded clustering with data augmentation, ACML 2018. Adam takes the
+// place of SGD with momentum, whose rate depends on the scale of the loss.
 #pragma once
 
 #include "ganmm/autoencoder.h"
@@ -29,6 +30,11 @@ struct DecSettings {
   Index batch = 256;        // rows of a step, at most all
   double tolerance = 1e-3;  // ends when a smaller share of the labels changed between refreshes
   double learning_rate = 1e-4;
+  // Beyond DEC: how much the images of a step are warped (AutoencoderSettings::warp), while the
+  // targets stay those of the images as they are, and what the squared distance of a row from its
+  // reconstruction counts beside KL(P|Q), with a decoder that is trained along.
+  double warp = 0;
+  double reconstruction = 0;
   std::uint64_t seed = 0;
 };
 
@@ -49,8 +55,9 @@ struct DecCallbacks {
 
 struct DecResult {
   Encoder encoder;
-  std::vector<float> centres;  // [k][codes]
-  Index iterations = 0;        // steps of the third part
+  std::vector<std::vector<float>> decoder;  // with DecSettings::reconstruction
+  std::vector<float> centres;               // [k][codes]
+  Index iterations = 0;                     // steps of the third part
   bool converged = false;
   bool cancelled = false;
 };
@@ -60,10 +67,12 @@ struct DecResult {
 DecResult fit_dec(GroupView<const float> data, const AutoencoderSettings& autoencoder,
                   const DecSettings& settings, Lanes& lanes, const DecCallbacks& callbacks = {});
 
-// The third part, from centres [k][codes].
+// The third part, from centres [k][codes]. decoder: of the encoder, with
+// DecSettings::reconstruction.
 DecResult refine_clusters(GroupView<const float> data, const Encoder& encoder,
                           std::vector<float> centres, const DecSettings& settings, Lanes& lanes,
-                          const DecCallbacks& callbacks = {});
+                          const DecCallbacks& callbacks = {},
+                          const std::vector<std::vector<float>>& decoder = {});
 
 // Posteriors are q. values: [rows][item].
 Prediction predict_dec(const Encoder& encoder, std::span<const float> centres,

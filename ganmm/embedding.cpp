@@ -1,21 +1,78 @@
 #include "ganmm/embedding.h"
 
+#include "ganmm/dec.h"
 #include "ganmm/device_rows.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace ganmm {
+namespace {
+
+io::Scaling scaling_of(const Encoder& encoder, GroupView<const float> rows, Lanes& lanes) {
+  io::Dataset codes;
+  codes.rows = rows.batch;
+  codes.item = {encoder.codes};
+  codes.values = encode(encoder, rows, lanes);
+  return io::fit_scaling(codes, io::ScaleKind::maxabs);
+}
+
+// The means [k][codes] of the codes of every cluster that has some.
+std::vector<float> cluster_means(std::span<const float> codes, Index width,
+                                 std::span<const std::int32_t> label) {
+  const auto clusters = static_cast<std::size_t>(std::ranges::max(label)) + 1;
+  const auto w = static_cast<std::size_t>(width);
+  std::vector<double> sum(clusters * w, 0.0), count(clusters, 0.0);
+  for (std::size_t row = 0; row < label.size(); ++row) {
+    const auto own = static_cast<std::size_t>(label[row]);
+    count[own] += 1;
+    for (std::size_t i = 0; i < w; ++i) {
+      sum[own * w + i] += static_cast<double>(codes[row * w + i]);
+    }
+  }
+  std::vector<float> means;
+  for (std::size_t i = 0; i < sum.size(); ++i) {
+    if (count[i / w] > 0) means.push_back(static_cast<float>(sum[i] / count[i / w]));
+  }
+  return means;
+}
+
+}  // namespace
 
 Embedding train_embedding(const io::Dataset& data, const AutoencoderSettings& settings,
                           Lanes& lanes, const IterationCallbacks& callbacks) {
   const DeviceRows rows(data.values, data.rows, data.item, lanes);
   AutoencoderResult trained = train_autoencoder(rows.view(), settings, lanes, callbacks);
-  io::Dataset codes;
-  codes.rows = data.rows;
-  codes.item = {settings.codes};
-  codes.values = encode(trained.encoder, rows.view(), lanes);
-  return {std::move(trained.encoder), std::move(trained.decoder),
-          io::fit_scaling(codes, io::ScaleKind::maxabs)};
+  io::Scaling scaling = scaling_of(trained.encoder, rows.view(), lanes);
+  return {std::move(trained.encoder), std::move(trained.decoder), std::move(scaling)};
+}
+
+std::vector<std::int32_t> refine_embedding(Embedding& embedding, const io::Dataset& data,
+                                           std::span<const std::int32_t> label, Index steps,
+                                           const AutoencoderSettings& settings, Lanes& lanes,
+                                           const IterationCallbacks& callbacks) {
+  const DeviceRows rows(data.values, data.rows, data.item, lanes);
+  const Encoder& encoder = embedding.encoder;
+  const auto centres = cluster_means(encode(encoder, rows.view(), lanes), encoder.codes, label);
+  DecSettings dec;
+  dec.clusters = static_cast<Index>(centres.size()) / encoder.codes;
+  dec.iterations = steps;
+  dec.refresh = steps_per_epoch(data.rows, dec.batch);
+  dec.tolerance = 0;  // all steps: there is always another warp to learn from
+  dec.warp = settings.warp;
+  // IDEC's: a tenth of KL(P|Q) to the mean over the features.
+  dec.reconstruction = 10.0 / static_cast<double>(data.item.count());
+  dec.seed = settings.seed;
+  std::vector<std::int32_t> refined;
+  DecCallbacks each{callbacks, [&](const DecRefresh& refresh) {
+                      refined.assign(refresh.labels.begin(), refresh.labels.end());
+                    }};
+  DecResult found =
+      refine_clusters(rows.view(), encoder, centres, dec, lanes, each, embedding.decoder);
+  embedding.scaling = scaling_of(found.encoder, rows.view(), lanes);
+  embedding.encoder = std::move(found.encoder);
+  embedding.decoder = std::move(found.decoder);
+  return refined;
 }
 
 std::vector<float> embed(const Embedding& embedding, std::span<const float> values, Index rows,

@@ -24,6 +24,15 @@ struct Embedding {
 Embedding train_embedding(const io::Dataset& data, const AutoencoderSettings& settings,
                           Lanes& lanes, const IterationCallbacks& callbacks = {});
 
+// Moves codes of a cluster together, and clusters apart, by `steps` steps of DEC from the clusters
+// `label` [rows] of the rows, with warped images and the decoder trained along (ganmm/dec.h).
+// Returns the clusters of the rows that it ends with; clusters without rows are left out of the
+// numbering.
+std::vector<std::int32_t> refine_embedding(Embedding& embedding, const io::Dataset& data,
+                                           std::span<const std::int32_t> label, Index steps,
+                                           const AutoencoderSettings& settings, Lanes& lanes,
+                                           const IterationCallbacks& callbacks = {});
+
 // The scaled codes [rows][codes] of scaled rows, and rows from such codes.
 std::vector<float> embed(const Embedding& embedding, std::span<const float> values, Index rows,
                          Lanes& lanes);

@@ -79,28 +79,55 @@ void fit_baseline(FitResult& result, const Settings& settings, const io::Dataset
   result.model.item = data.item;
 }
 
-// The mixtures on the codes of an autoencoder that is trained before them.
+// The mixtures on the codes of an autoencoder that is trained before them: once on the codes as
+// they are, and then, from the clusters found, on codes that were refined by these.
 void fit_codes(FitResult& result, const Settings& settings, const io::Dataset& data,
                const FitOptions& options, const FitCallbacks& callbacks) {
-  const auto begin = std::chrono::steady_clock::now();
   const AutoencoderSettings autoencoder = settings.autoencoder().resolved(data.rows);
-  const Index steps = autoencoder.epochs * steps_per_epoch(data.rows, autoencoder.batch);
-  IterationCallbacks each{{}, callbacks.training.cancelled};
-  if (callbacks.embedding) {
-    each.progress = [&](Index step) { callbacks.embedding(step + 1, steps); };
-  }
+  const Index training = autoencoder.epochs * steps_per_epoch(data.rows, autoencoder.batch);
+  const auto stopped = [&] {
+    return callbacks.training.cancelled && callbacks.training.cancelled();
+  };
+  const auto each = [&](Index of) {
+    IterationCallbacks steps{{}, callbacks.training.cancelled};
+    if (callbacks.embedding) {
+      steps.progress = [&, of](Index step) { callbacks.embedding(step + 1, of); };
+    }
+    return steps;
+  };
   io::Dataset codes;
-  Embedding embedding;
-  {
-    Lanes lanes(options.device, options.math, options.threads, options.conv_path);
-    embedding = train_embedding(data, autoencoder, lanes, each);
-    codes.values = embed(embedding, data.values, data.rows, lanes);
-  }
   codes.rows = data.rows;
   codes.item = {settings.codes};
-  result.training.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  fit_restarts(result, settings, codes, options, callbacks);
+  Embedding embedding;
+  // Adds the seconds of what it calls, and has lanes of its own: the mixtures have theirs.
+  const auto timed = [&](const auto& work) {
+    const auto begin = std::chrono::steady_clock::now();
+    Lanes lanes(options.device, options.math, options.threads, options.conv_path);
+    work(lanes);
+    codes.values = embed(embedding, data.values, data.rows, lanes);
+    result.training.seconds +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+
+  timed(
+      [&](Lanes& lanes) { embedding = train_embedding(data, autoencoder, lanes, each(training)); });
+  if (settings.refine == 0 || stopped()) {
+    fit_restarts(result, settings, codes, options, callbacks);
+  } else {
+    FitCallbacks first = callbacks;
+    first.training.report = {};
+    fit_restarts(result, settings, codes, options, first);
+    FitOptions from = options;
+    timed([&](Lanes& lanes) {
+      const auto found = predict(result.model, codes.values, data.rows, lanes).assignments;
+      from.initial = refine_embedding(embedding, data, found, settings.refine, autoencoder, lanes,
+                                      each(settings.refine));
+    });
+    FitResult again;
+    again.training.seconds = result.training.seconds;
+    fit_restarts(again, continued(settings), codes, from, callbacks);
+    result = std::move(again);
+  }
   result.model.embedding = std::move(embedding);
   result.model.item = data.item;
 }

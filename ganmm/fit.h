@@ -1,5 +1,6 @@
 // The main job in one call: scale the data, of images learn codes, train R mixtures, choose or
-// combine them, assign every row with the finished model. Or the same with a simpler method.
+// combine them (of images once more, on codes that their clusters refined), assign every row with
+// the finished model. Or the same with a simpler method.
 #pragma once
 
 #include "ganmm/dec.h"
@@ -27,7 +28,8 @@ struct FitOptions {
 struct FitCallbacks {
   // When all memory is reserved and a training starts (ganmm/restarts.h). Not for kmeans and gmm.
   std::function<void(const Settings& resolved, const Trainer& trainer)> started;
-  // After every step of the autoencoder with NetKind::codes: steps done, of so many.
+  // With NetKind::codes after every step of the autoencoder, and later of its refinement: steps
+  // done, of so many.
   std::function<void(Index step, Index steps)> embedding;
   TrainerCallbacks training;                         // other methods: progress and cancelled
   std::function<void(const DecRefresh&)> refreshed;  // Method::dec

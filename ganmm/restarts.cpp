@@ -73,6 +73,14 @@ std::vector<Settings> trainings_of(const Settings& settings, Shape item) {
   return {staying, wandering};
 }
 
+Settings continued(const Settings& settings) {
+  Settings s = settings;
+  s.init = InitialPartition::given;
+  s.restarts = std::max<Index>(settings.restarts / 2, 1);
+  s.iterations = std::max<Index>(settings.iterations / 2, 1);
+  return s;
+}
+
 void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data,
                   const FitOptions& options, const FitCallbacks& callbacks) {
   const Index n = settings.sample;

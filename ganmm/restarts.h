@@ -22,6 +22,9 @@ namespace ganmm {
 // 100 features on from k-means, whose work does not grow with their square.
 std::vector<Settings> trainings_of(const Settings& settings, Shape item);
 
+// The training that goes on from a partition found by these: half of the restarts, staying.
+Settings continued(const Settings& settings);
+
 // Trains on Settings::sample rows, chooses or combines; fills training, model (but for scaling and
 // columns), chosen_restart, kept_restarts and agreement of `result`. data.values are scaled.
 void fit_restarts(FitResult& result, const Settings& settings, io::Dataset& data,

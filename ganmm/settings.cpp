@@ -260,6 +260,8 @@ Settings Settings::resolved(Index rows, Shape item) const {
   expect(s.tolerance >= 0 && s.tolerance < 1, "tolerance: expected 0 <= value < 1, found ",
          s.tolerance);
   expect(s.patience >= 1, "patience: expected >= 1, found ", s.patience);
+  expect(s.refine >= 0 && s.refine <= 1000000000, "refine: expected 0 to 1000000000, found ",
+         s.refine);
   if (s.sample == 0) s.sample = s.select == Select::all ? rows : kMaxSample;
   s.sample = std::min(s.sample, rows);
   expect(s.sample >= std::min(s.clusters, rows), "sample: expected at least as many rows as ",

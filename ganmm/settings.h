@@ -163,7 +163,8 @@ struct Settings {
   Index epochs = 0;
   double corruption = 0;  // AutoencoderSettings::noise
   double warp = 1;
-  Index refresh = 0;  // dec: DecSettings::refresh
+  Index refine = 2500;  // net codes: steps that codes are refined by the clusters found; 0: none
+  Index refresh = 0;    // dec: DecSettings::refresh
 
   // Fills the values that are 0 = automatic for data items of this shape, and reports all problems
   // at once as one ConfigError.

@@ -202,6 +202,7 @@ Settings scaled_down(Settings s, Index factor) {
   s.iterations = divide(s.iterations);
   s.pretrain = divide(s.pretrain);
   s.epochs = divide(s.epochs);
+  s.refine = divide(s.refine);
   std::vector<SigmaStep> sigma;
   for (const SigmaStep& step : s.sigma) {
     const SigmaStep shorter{divide(step.until), step.foreign};

@@ -226,6 +226,11 @@ void FitArguments::add_autoencoder(CLI::App& app) {
   add(app, "--corruption", &Settings::corruption,
       "deviation of the noise added to the autoencoder's scaled inputs");
   add(app, "--warp", &Settings::warp, kWarpHelp);
+  add(app, "--refine", &Settings::refine,
+      "net codes: steps in which the clusters that were found refine the codes, before mixtures "
+      "are "
+      "trained on these again; 0: none");
+  of_gans_.push_back(app.get_option("--refine"));
   take(of_autoencoder_, "Autoencoder (--net codes, --method dec)");
   add(app, "--refresh", &Settings::refresh,
       "steps between the passes over all rows that renew the target and may end the training; 0: "

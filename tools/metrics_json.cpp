@@ -116,6 +116,7 @@ Json settings_json(const Settings& s, io::ScaleKind scale) {
     json["epochs"] = s.epochs;
     json["corruption"] = s.corruption;
     json["warp"] = s.warp;
+    json["refine"] = s.refine;
   }
   if (s.critics_assign()) {
     json["critic_score"] = to_string(s.critic_score);

@@ -43,6 +43,7 @@ void Progress::iteration(Index iteration) {
 
 void Progress::embedding(Index step, Index steps) {
   const auto now = Clock::now();
+  if (step == 1) phase_begin_ = now;
   if (!shown_ || (now - drawn_ < kRedrawInterval && step < steps)) return;
   drawn_ = now;
   const double elapsed = std::chrono::duration<double>(now - phase_begin_).count();

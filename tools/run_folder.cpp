@@ -34,7 +34,7 @@ std::vector<std::string> write_run_folder(const std::string& folder, const FitRe
   (void)place("posteriors.npy");
   posteriors.commit();
   if (trains_gans(record.settings.method) && record.settings.select == Select::all) {
-    io::write_npy(place("assignments-all.npy"), {record.settings.restarts, n},
+    io::write_npy(place("assignments-all.npy"), {std::ssize(result.training.confidence), n},
                   result.training.assignments.data());
   } else {
     remove_old("assignments-all.npy");

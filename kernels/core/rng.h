@@ -41,6 +41,7 @@ enum class Purpose : std::uint32_t {
   embedding_noise = 13,  // what it adds to its inputs
   clustering_rows = 14,  // order of DEC's batches
   embedding_warp = 15,   // how it sees its images
+  clustering_warp = 16,  // how DEC does
 };
 
 struct RandomKey {

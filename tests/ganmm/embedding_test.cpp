@@ -22,6 +22,7 @@ FitOptions quick(Index clusters) {
   s.encoder = {24};
   s.codes = 3;
   s.epochs = 60;
+  s.refine = 0;
   s.restarts = 4;
   s.hidden = 16;
   s.noise = 8;
@@ -95,6 +96,72 @@ TEST_CASE("embedding: a fit on codes is a fit of these codes, and predicts and s
   CHECK(low < high);
   CHECK(low > -2.0f);
   CHECK(high < 3.0f);
+}
+
+TEST_CASE("embedding: refinement draws the codes of a cluster together, and the decoder follows") {
+  const auto data = test::small_images(200, 8, 8);
+  const AutoencoderSettings settings{.hidden = {64}, .codes = 4, .epochs = 100, .batch = 40};
+  std::vector<std::int32_t> bright;
+  for (Index row = 0; row < 200; ++row) bright.push_back(row % 2 == 0 ? 2 : 0);  // 1 has no rows
+  std::vector<float> first_codes;
+  for (const int threads : {1, 3}) {
+    Lanes lanes({}, MathMode::fp32, threads);
+    Embedding embedding = train_embedding(data, settings, lanes);
+    // Of all squared distances, the share that lies within the clusters.
+    const auto within = [&] {
+      const auto codes = embed(embedding, data.values, data.rows, lanes);
+      std::vector<double> mean(3 * 4, 0.0), overall(4, 0.0);
+      for (std::size_t i = 0; i < codes.size(); ++i) {
+        mean[static_cast<std::size_t>(bright[i / 4]) * 4 + i % 4] += double{codes[i]} / 100;
+        overall[i % 4] += double{codes[i]} / 200;
+      }
+      double inside = 0, all = 0;
+      for (std::size_t i = 0; i < codes.size(); ++i) {
+        const auto own = static_cast<std::size_t>(bright[i / 4]) * 4 + i % 4;
+        inside += std::pow(double{codes[i]} - mean[own], 2);
+        all += std::pow(double{codes[i]} - overall[i % 4], 2);
+      }
+      return inside / all;
+    };
+    const auto error = [&] {
+      const auto codes = embed(embedding, data.values, data.rows, lanes);
+      return squared_error(unembed(embedding, codes, data.rows, lanes), data.values);
+    };
+    const double within_before = within(), error_before = error();
+    const auto labels = refine_embedding(embedding, data, bright, 300, settings, lanes);
+    CHECK(within() < 0.8 * within_before);
+    CHECK(error() < 1.1 * error_before);
+    REQUIRE(labels.size() == 200);
+    CHECK(*std::ranges::max_element(labels) == 1);
+    const auto codes = embed(embedding, data.values, data.rows, lanes);
+    if (threads == 1) first_codes = codes;
+    CHECK(codes == first_codes);
+  }
+}
+
+TEST_CASE("embedding: a fit that refines trains twice, reports once, and counts all steps") {
+  auto data = test::small_images(120, 8, 8);
+  FitOptions options = quick(2);
+  options.settings.refine = 25;
+  FitCallbacks callbacks;
+  std::vector<Index> ends;
+  std::vector<Index> reported;
+  callbacks.embedding = [&](Index step, Index of) {
+    if (step == of) ends.push_back(of);
+  };
+  callbacks.training.report = [&](const Report& report) {
+    reported.push_back(report.iteration);
+    CHECK(report.mixtures.size() == 2);
+  };
+  const FitResult result = fit(data, options, callbacks);
+  CHECK(ends == std::vector<Index>{60, 25});
+  CHECK(reported == std::vector<Index>{10});
+  CHECK(result.model.mixtures() == 2);
+  FitOptions plain = options;
+  plain.settings.refine = 0;
+  auto again = test::small_images(120, 8, 8);
+  CHECK(fit(again, plain).model.embedding.encoder.tensors !=
+        result.model.embedding.encoder.tensors);
 }
 
 TEST_CASE("embedding: a cancellation in the autoencoder's training ends the fit with a model") {

@@ -155,6 +155,8 @@ TEST_CASE("cli: bad input exits with 2, one line on stderr, nothing on stdout, n
       {"fit good.npy -k 2 --method kmeans --batch 5", "ganmm or ganmm-em or dec alone"},
       {"fit good.npy -k 2 --codes 5", "--net codes or --method dec, found net mlp"},
       {"fit images.npy -k 2 --net mlp --warp 1", "--warp"},
+      {"fit good.npy -k 2 --method dec --refine 5", "--refine"},
+      {"fit images.npy -k 2 --refine -1", "refine: expected 0"},
       {"fit images.npy -k 2 --warp -1", "warp: expected 0 to 10"},
       {"fit good.npy -k 2 --method kmeans --epochs 5", "--epochs"},
       {"embed good.npy", "--out"},
@@ -475,7 +477,7 @@ TEST_CASE("cli: images of 8 x 8 and 16 x 16 run through fit, predict and sample"
     // Convolutions, and the default, on codes.
     const std::string net = data == "small.npy"
                                 ? " --net conv --width 4 --restarts 1"
-                                : " --encoder 16 --codes 3 --epochs 30 --restarts 2";
+                                : " --encoder 16 --codes 3 --epochs 30 --refine 20 --restarts 2";
     check_success(place.run("fit " + data + " -k 2" + net +
                             " --noise 8 --batch 8 --iterations 4 --pretrain 2 --quiet --out run-" +
                             data));
