@@ -6,7 +6,7 @@
 // the half sum of the squared differences and another, smaller by half the number of features, with
 // their mean. Here all layers learn together, by Adam, which no factor of the loss touches. Images
 // are warped anew in every pass (kernels/warp.h), so that there are more of them than the file has:
-// codes of MNIST then lie in better clusters than after twice the passes without (docs/results.md).
+// MNIST's codes lie in better clusters for it (docs/results.md).
 // Source: architecture and batch size of Xie, Girshick & Farhadi, ICML 2016; warped images: Guo et
 // al., Deep embedded clustering with data augmentation, ACML 2018; noise: Vincent et al., JMLR
 // 2010.

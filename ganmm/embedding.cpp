@@ -2,8 +2,10 @@
 
 #include "ganmm/dec.h"
 #include "ganmm/device_rows.h"
+#include "kernels/core/error.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace ganmm {
@@ -14,6 +16,10 @@ io::Scaling scaling_of(const Encoder& encoder, GroupView<const float> rows, Lane
   codes.rows = rows.batch;
   codes.item = {encoder.codes};
   codes.values = encode(encoder, rows, lanes);
+  require<Error>(
+      std::ranges::all_of(codes.values, [](float v) { return std::isfinite(v); }),
+      "the autoencoder diverged: its codes are not numbers any more; check the scaling of "
+      "the data (--scale)");
   return io::fit_scaling(codes, io::ScaleKind::maxabs);
 }
 
@@ -78,8 +84,17 @@ std::vector<std::int32_t> refine_embedding(Embedding& embedding, const io::Datas
 std::vector<float> embed(const Embedding& embedding, std::span<const float> values, Index rows,
                          Lanes& lanes) {
   const Encoder& encoder = embedding.encoder;
-  std::vector<float> codes =
-      encode(encoder, DeviceRows(values, rows, encoder.item, lanes).view(), lanes);
+  // Block by block: on a GPU the rows of a file need not fit into its memory.
+  constexpr Index block = 65536;
+  const auto width = static_cast<std::size_t>(encoder.item.count());
+  std::vector<float> codes;
+  for (Index first = 0; first < rows; first += block) {
+    const Index count = std::min(block, rows - first);
+    const auto part = values.subspan(static_cast<std::size_t>(first) * width,
+                                     static_cast<std::size_t>(count) * width);
+    const auto own = encode(encoder, DeviceRows(part, count, encoder.item, lanes).view(), lanes);
+    codes.insert(codes.end(), own.begin(), own.end());
+  }
   io::apply(embedding.scaling, codes, encoder.codes);
   return codes;
 }

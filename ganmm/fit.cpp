@@ -111,12 +111,12 @@ void fit_codes(FitResult& result, const Settings& settings, const io::Dataset& d
 
   timed(
       [&](Lanes& lanes) { embedding = train_embedding(data, autoencoder, lanes, each(training)); });
-  if (settings.refine == 0 || stopped()) {
-    fit_restarts(result, settings, codes, options, callbacks);
-  } else {
-    FitCallbacks first = callbacks;
-    first.training.report = {};
-    fit_restarts(result, settings, codes, options, first);
+  const bool refines = settings.refine > 0 && !stopped();
+  FitCallbacks quiet = callbacks;
+  quiet.training.report = {};
+  fit_restarts(result, settings, codes, options, refines ? quiet : callbacks);
+  if (refines && !stopped()) {
+    const Embedding plain = embedding;
     FitOptions from = options;
     timed([&](Lanes& lanes) {
       const auto found = predict(result.model, codes.values, data.rows, lanes).assignments;
@@ -125,8 +125,13 @@ void fit_codes(FitResult& result, const Settings& settings, const io::Dataset& d
     });
     FitResult again;
     again.training.seconds = result.training.seconds;
-    fit_restarts(again, continued(settings), codes, from, callbacks);
-    result = std::move(again);
+    if (!stopped()) fit_restarts(again, continued(settings), codes, from, callbacks);
+    if (stopped()) {  // what is finished is better than what has begun
+      embedding = plain;
+      result.training.cancelled = true;
+    } else {
+      result = std::move(again);
+    }
   }
   result.model.embedding = std::move(embedding);
   result.model.item = data.item;

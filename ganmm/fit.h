@@ -37,10 +37,12 @@ struct FitCallbacks {
 };
 
 struct FitResult {
-  Model model;                // ready for save_model and predict
-  Prediction prediction;      // of the training data, in file order: what predict gives on the file
-  TrainingOutcome training;   // its seconds are those of the autoencoder too;
-                              // other methods have neither its confidence nor its assignments
+  Model model;            // ready for save_model and predict
+  Prediction prediction;  // of the training data, in file order: what predict gives on the file
+  // Other methods have neither its confidence nor its assignments. With NetKind::codes its seconds
+  // are those of the autoencoder too; where codes were refined all else is of the training after
+  // that, of half as many restarts, which alone makes reports.
+  TrainingOutcome training;
   Index chosen_restart = -1;  // -1 for a consensus
   // Of ganmm: the restarts that the model is made of, and, with two trainings, how well the
   // consensus of each keeps neighbours together (ganmm/neighbours.h).

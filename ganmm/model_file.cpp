@@ -178,6 +178,8 @@ void load_networks(Model& model, const Source& source) {
     if (s.net == NetKind::codes) load_embedding(model.embedding, source, model.item);
     s = s.resolved(s.clusters, model.item);
     mixture.emplace(plan, s, model.seen(), nn::StoreUse::inference);
+  } catch (const InputError&) {  // of the embedding: it names the file
+    throw;
   } catch (const Error& error) {
     throw InputError(message("model '", path, "': ", error.what()));
   }
@@ -203,9 +205,17 @@ void load_networks(Model& model, const Source& source) {
   }
   source.expect("joint", {s.restarts, s.clusters, s.clusters});
   model.joint = file.get<float>("joint");
-  for (const float value : model.joint) {
+  std::vector<double> sum(static_cast<std::size_t>(s.restarts), 0.0);
+  for (std::size_t i = 0; i < model.joint.size(); ++i) {
+    const float value = model.joint[i];
     require<InputError>(value >= 0 && value <= 1, "model '", path,
                         "': tensor 'joint': expected shares from 0 to 1, found ", value);
+    sum[i / static_cast<std::size_t>(s.clusters * s.clusters)] += static_cast<double>(value);
+  }
+  for (const double all : sum) {
+    require<InputError>(std::abs(all - 1) < 1e-3, "model '", path,
+                        "': tensor 'joint': expected shares of a mixture that sum to 1, found ",
+                        all);
   }
 }
 

@@ -75,6 +75,11 @@ std::vector<Settings> trainings_of(const Settings& settings, Shape item) {
 
 Settings continued(const Settings& settings) {
   Settings s = settings;
+  if (settings.init == InitialPartition::random) {  // what follows from it does not hold any more
+    s.start = GeneratorStart::automatic;
+    s.generator_learning_rate = 0;
+    if (!s.critics_assign()) s.sigma.clear();
+  }
   s.init = InitialPartition::given;
   s.restarts = std::max<Index>(settings.restarts / 2, 1);
   s.iterations = std::max<Index>(settings.iterations / 2, 1);

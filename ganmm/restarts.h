@@ -22,7 +22,8 @@ namespace ganmm {
 // 100 features on from k-means, whose work does not grow with their square.
 std::vector<Settings> trainings_of(const Settings& settings, Shape item);
 
-// The training that goes on from a partition found by these: half of the restarts, staying.
+// The training that goes on from a partition that resolved settings have found: half of the
+// restarts, for half of the iterations, staying.
 Settings continued(const Settings& settings);
 
 // Trains on Settings::sample rows, chooses or combines; fills training, model (but for scaling and

@@ -110,7 +110,7 @@ struct Settings {
   NetKind net = NetKind::automatic;
   Index hidden = 64;  // units of the mlp's hidden layer
   Index width = 64;   // channels of the first convolution
-  Index noise = 0;    // generator inputs; 0: 64 for mlp and small, 128 for conv
+  Index noise = 0;    // generator inputs; 0: 64, 128 for conv
 
   Objective objective = Objective::wgan_gp;
   double learning_rate = 0;  // of critics (and generators); 0: 2e-4 (gp), 5e-5 (clip)

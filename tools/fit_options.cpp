@@ -124,7 +124,7 @@ void FitArguments::add_networks(CLI::App& app) {
   add(app, "--width", &Settings::width, "conv: channels of the first convolution");
   add(app, "--hidden", &Settings::hidden, "mlp: units of the hidden layer");
   hidden_ = app.get_option("--hidden");
-  add(app, "--noise", &Settings::noise, "inputs of a generator; 0: 64 (mlp, small), 128 (conv)");
+  add(app, "--noise", &Settings::noise, "inputs of a generator; 0: 64, with conv 128");
   add_spelled(app, "--objective", &Settings::objective, parse_objective,
               "wgan-gp (gradient penalty, Adam) or wgan-clip (clipped weights, RMSProp)");
   add(app, "--penalty", &Settings::penalty, "wgan-gp: weight of the gradient penalty");

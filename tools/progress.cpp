@@ -43,7 +43,11 @@ void Progress::iteration(Index iteration) {
 
 void Progress::embedding(Index step, Index steps) {
   const auto now = Clock::now();
-  if (step == 1) phase_begin_ = now;
+  if (step == 1) {
+    phase_begin_ = now;
+    done_in_phase_ = 0;
+    pretraining_ = settings_.pretrain > 0;
+  }
   if (!shown_ || (now - drawn_ < kRedrawInterval && step < steps)) return;
   drawn_ = now;
   const double elapsed = std::chrono::duration<double>(now - phase_begin_).count();

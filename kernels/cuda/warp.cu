@@ -7,29 +7,34 @@
 #include "kernels/cuda/elements.h"
 #include "kernels/warp.h"
 
+#include <algorithm>
+
 namespace ganmm::kernels::cuda {
 
 namespace {
 
 constexpr int kThreads = 256;
 
-GANMM_KERNEL warp_images_kernel(Rows<float> y, Rows<const float> x, Index rows, Index cols,
-                                Index channels, WarpAmounts amounts, RandomKey key) {
+GANMM_KERNEL warp_images_kernel(Rows<float> y, Rows<const float> x, Index groups, Index rows,
+                                Index cols, Index channels, WarpAmounts amounts, RandomKey key) {
   GANMM_SHARED(WarpMap, shared_map, 1);
-  const Index group = device::block_index_y(), image = device::block_index_x();
-  if (device::thread_index_x() == 0) {
-    shared_map[0] = warp_map(amounts, key, static_cast<std::uint32_t>(group),
-                             static_cast<std::uint32_t>(image));
-  }
-  device::sync_threads();
-  const WarpMap map = shared_map[0];
-  const float* from = &at(x, group, image, 0);
-  float* to = &at(y, group, image, 0);
+  const Index image = device::block_index_x();
   const Index features = rows * cols * channels;
-  for (Index f = device::thread_index_x(); f < features; f += kThreads) {
-    const Index pixel = f / channels, channel = f - pixel * channels;
-    const Index row = pixel / cols, col = pixel - row * cols;
-    to[f] = warped_pixel(from + channel, rows, cols, channels, map, row, col);
+  for (Index group = device::block_index_y(); group < groups; group += device::grid_size_y()) {
+    device::sync_threads();  // the map of the group before has been read
+    if (device::thread_index_x() == 0) {
+      shared_map[0] = warp_map(amounts, key, static_cast<std::uint32_t>(group),
+                               static_cast<std::uint32_t>(image));
+    }
+    device::sync_threads();
+    const WarpMap map = shared_map[0];
+    const float* from = &at(x, group, image, 0);
+    float* to = &at(y, group, image, 0);
+    for (Index f = device::thread_index_x(); f < features; f += kThreads) {
+      const Index pixel = f / channels, channel = f - pixel * channels;
+      const Index row = pixel / cols, col = pixel - row * cols;
+      to[f] = warped_pixel(from + channel, rows, cols, channels, map, row, col);
+    }
   }
 }
 
@@ -39,10 +44,10 @@ template <class T>
 void warp_images(Context& ctx, GroupView<T> y, GroupView<const T> x, const WarpSettings& settings,
                  const RandomKey& key) {
   if (y.groups == 0 || y.batch == 0 || y.features() == 0) return;
-  launch(ctx, "warp_images", {y.batch, y.groups, 1, kThreads}, warp_images_kernel,
-         Rows<float>{y.data, y.group_stride, y.batch_stride},
-         Rows<const float>{x.data, x.group_stride, x.batch_stride}, y.item[0], y.item[1], y.item[2],
-         warp_amounts(settings, y.item), key);
+  launch(ctx, "warp_images", {y.batch, std::min(y.groups, kMaxBlocksY), 1, kThreads},
+         warp_images_kernel, Rows<float>{y.data, y.group_stride, y.batch_stride},
+         Rows<const float>{x.data, x.group_stride, x.batch_stride}, y.groups, y.item[0], y.item[1],
+         y.item[2], warp_amounts(settings, y.item), key);
 }
 
 template void warp_images<float>(Context&, GroupView<float>, GroupView<const float>,

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
 
 using namespace ganmm;
 using test::as_rows;
@@ -25,13 +26,15 @@ constexpr Index kClusters = 3;
 // Where the third part begins: an encoder of a few steps, centres of k-means on its codes.
 struct Start {
   Encoder encoder;
+  std::vector<std::vector<float>> decoder;
   std::vector<float> centres;
 };
 
 Start start_of(const io::Dataset& data, Lanes& lanes) {
   const AutoencoderSettings settings{
       .hidden = {12, 16}, .codes = 2, .epochs = 40, .batch = 40, .seed = 5};
-  Start start{train_autoencoder(view(data), settings, lanes).encoder, {}};
+  AutoencoderResult trained = train_autoencoder(view(data), settings, lanes);
+  Start start{std::move(trained.encoder), std::move(trained.decoder), {}};
   const auto codes = encode(start.encoder, view(data), lanes);
   start.centres = kmeans({codes.data(), 1, data.rows, {2}}, {.clusters = kClusters},
                          {5, Purpose::kmeans}, lanes)
@@ -63,7 +66,10 @@ FitOptions small_fit() {
 
 }  // namespace
 
-TEST_CASE("DEC: refreshes and steps equal those of the definition") {
+namespace {
+
+// With reconstruction where that is not 0.
+void check_definition(double reconstruction) {
   const auto data = test::blobs(90, 5, 6);
   Lanes lanes({}, MathMode::fp32, 2);
   const Start start = start_of(data, lanes);
@@ -74,12 +80,18 @@ TEST_CASE("DEC: refreshes and steps equal those of the definition") {
     refreshes.push_back(refresh);
     labels.emplace_back(refresh.labels.begin(), refresh.labels.end());
   };
-  const auto result = refine_clusters(view(data), start.encoder, start.centres, settings_of(7, 3),
-                                      lanes, callbacks);
+  DecSettings settings = settings_of(7, 3);
+  settings.reconstruction = reconstruction;
+  const auto result = refine_clusters(view(data), start.encoder, start.centres, settings, lanes,
+                                      callbacks, start.decoder);
   CHECK(result.iterations == 7);
   REQUIRE(refreshes.size() == 4);  // before steps 0, 3 and 6, and after the last one
 
-  reference::DecState state{reference::relu_chain(start.encoder.tensors), {}, kClusters};
+  reference::DecState state{reference::relu_chain(start.encoder.tensors),
+                            {},
+                            kClusters,
+                            reference::relu_chain(start.decoder),
+                            reconstruction};
   for (const float c : start.centres) state.centre.push_back({static_cast<double>(c)});
   const kernels::OptimizerSettings adam{.learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999};
   const auto rows = as_rows(data);
@@ -119,7 +131,17 @@ TEST_CASE("DEC: refreshes and steps equal those of the definition") {
     CHECK(static_cast<double>(result.centres[i]) ==
           doctest::Approx(state.centre[i].value).epsilon(1e-5));
   }
+  CHECK(result.decoder.empty() == (reconstruction == 0));
+  if (reconstruction > 0) {
+    CHECK(displacement_error(start.decoder, result.decoder, state.decoder) < 1e-3);
+  }
 }
+
+}  // namespace
+
+TEST_CASE("DEC: refreshes and steps equal those of the definition") { check_definition(0); }
+
+TEST_CASE("DEC: with reconstruction the decoder learns along") { check_definition(0.5); }
 
 TEST_CASE("DEC: no first refresh ends the training, a later one without changes does") {
   const auto data = test::blobs(90, 5, 3);

@@ -225,20 +225,27 @@ TEST_CASE("model files: damaged metadata and missing tensors are named") {
   CHECK(metadata("net", "none").find("net") != std::string::npos);
   CHECK(error_with([](io::TensorFile& f) { f.metadata.erase("hidden"); }).find("hidden") !=
         std::string::npos);
-  CHECK(error_with([](io::TensorFile& f) {
-          io::TensorFile other;
-          other.metadata = f.metadata;
-          for (const auto& tensor : f.tensors()) {
-            if (tensor.dtype == "F64") {
-              other.add(tensor.name, tensor.shape, f.get<double>(tensor.name));
-              continue;
-            }
-            auto values = f.get<float>(tensor.name);
-            if (tensor.name == "joint") values[0] = 1.5f;
-            other.add(tensor.name, tensor.shape, values);
-          }
-          f = other;
-        }).find("shares from 0 to 1, found 1.5") != std::string::npos);
+  const auto with_joint = [&](auto change) {
+    return error_with([&](io::TensorFile& f) {
+      io::TensorFile other;
+      other.metadata = f.metadata;
+      for (const auto& tensor : f.tensors()) {
+        if (tensor.dtype == "F64") {
+          other.add(tensor.name, tensor.shape, f.get<double>(tensor.name));
+          continue;
+        }
+        auto values = f.get<float>(tensor.name);
+        if (tensor.name == "joint") change(values);
+        other.add(tensor.name, tensor.shape, values);
+      }
+      f = other;
+    });
+  };
+  CHECK(with_joint([](auto& values) { values[0] = 1.5f; }).find("shares from 0 to 1, found 1.5") !=
+        std::string::npos);
+  CHECK(with_joint([](auto& values) {
+          std::ranges::fill(values, 0.0f);
+        }).find("sum to 1, found 0") != std::string::npos);
   io::TensorFile empty;
   empty.metadata = good.metadata;
   empty.write(file.path);

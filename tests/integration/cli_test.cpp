@@ -496,6 +496,21 @@ TEST_CASE("cli: images of 8 x 8 and 16 x 16 run through fit, predict and sample"
   }
 }
 
+TEST_CASE("cli: a fit on a sample scores and starts from the labels of its rows") {
+  const Workplace place;
+  place.write("points.npy", blobs(120, 2).values);
+  std::string labels;
+  for (int row = 0; row < 120; ++row) labels += std::to_string(row / 2 % 2) + "\n";
+  place.write("labels.csv", labels);
+  const Outcome fitted =
+      place.run("fit points.npy -k 2 --labels labels.csv --init labels.csv --sample 60"
+                " --pretrain 5 --iterations 5 --restarts 2 --hidden 8 --json --out run");
+  check_success(fitted);
+  check_contains(fitted.out, "\"n\":120,");
+  const std::string history = place.read("run/history.csv");
+  check_contains(history, ",purity,ari,nmi");
+}
+
 TEST_CASE("cli: options come from a config file, on top of the published settings") {
   const Workplace place;
   place.write("points.npy", blobs(60, 2).values);

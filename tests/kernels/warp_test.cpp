@@ -75,6 +75,15 @@ GANMM_DEVICE_CASE("warp: no amounts leave the images as they are, every image dr
   CHECK(alone.get() == Values(warped.begin() + 2 * item.count(), warped.end()));
 }
 
+GANMM_DEVICE_CASE("warp: more groups than a launch has blocks along an axis") {
+  const Index groups = 70000;
+  const Values images = RandomData(4).reals<T>(groups, 0, 1);
+  const Batch<T> x(ctx, groups, 1, {1, 1, 1}, images);
+  Batch<T> y(ctx, groups, 1, {1, 1, 1});
+  warp_images<T>(ctx, y.view(), x.input(), {.shift = 0.3}, kKey);
+  CHECK(y.get() == images);
+}
+
 TEST_CASE("warp: rows that are no images, and images of another size, are refused") {
   Context ctx;
   Batch<float> row(ctx, 1, 1, {12}), image(ctx, 1, 1, {3, 4, 1}), turned(ctx, 1, 1, {4, 3, 1});

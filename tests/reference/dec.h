@@ -54,6 +54,8 @@ struct DecState {
   Chain encoder;
   std::vector<Parameter> centre;  // [k][codes]
   Index clusters = 0;
+  Chain decoder = {};         // with reconstruction
+  double reconstruction = 0;  // what a row's squared distance from its own counts
 
   Values centres() const {
     Values values;
@@ -93,17 +95,28 @@ inline void dec_step(DecState& state, const std::vector<Values>& rows, const Val
   const StudentGradient d =
       student_gradient(state.encode(own), state.centres(), p, state.clusters, state.codes());
   const double share = 1.0 / static_cast<double>(batch.size());
-  Gradients sums = no_gradients(state.encoder);
+  Gradients sums = no_gradients(state.encoder), of_decoder = no_gradients(state.decoder);
   for (std::size_t b = 0; b < own.size(); ++b) {
     Row code(state.encoder, own[b]);
     Values d_z;
     for (Index i = 0; i < state.codes(); ++i) {
       d_z.push_back(share * d.code.value[b * at(state.codes()) + at(i)]);
     }
+    if (state.reconstruction > 0) {
+      Row again(state.decoder, code.y.back());
+      Values d_x = again.y.back();
+      for (std::size_t i = 0; i < d_x.size(); ++i) {
+        d_x[i] = 2 * state.reconstruction * share * (d_x[i] - own[b][i]);
+      }
+      again.backward(state.decoder, d_x);
+      again.add_gradients(state.decoder, of_decoder);
+      for (std::size_t i = 0; i < d_z.size(); ++i) d_z[i] += again.d_x[i];
+    }
     code.backward(state.encoder, d_z);
     code.add_gradients(state.encoder, sums);
   }
   update(state.encoder, sums, settings);
+  if (state.reconstruction > 0) update(state.decoder, of_decoder, settings);
   for (std::size_t i = 0; i < state.centre.size(); ++i) {
     state.centre[i].update(share * d.centre.value[i], settings);
   }
