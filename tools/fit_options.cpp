@@ -61,10 +61,11 @@ FitArguments::FitArguments(CLI::App& app) {
       "example with the lines clusters=7 and sigma=\"0.5:500,0.04\".\n\n"
       "Files in the run folder: assignments.npy, posteriors.npy, model.safetensors,\n"
       "metrics.json, history.csv, for images samples.png (not kmeans), with --select all also\n"
-      "assignments-all.npy. samples_per_second in metrics.json counts the rows that the\n"
-      "critics were trained on: iterations with pre-training x restarts x clusters x\n"
-      "critic steps x batch / seconds; of the other methods all rows, once in every\n"
-      "iteration. log_likelihood of gmm is the sum over the rows, lower_bound the mean.");
+      "assignments-all.npy (with --net codes of the mixtures on the refined codes).\n"
+      "samples_per_second in metrics.json counts the rows that the critics were trained on:\n"
+      "iterations with pre-training x restarts x clusters x critic steps x batch / seconds,\n"
+      "those of an autoencoder too; of the other methods all rows, once in every iteration.\n"
+      "log_likelihood of gmm is the sum over the rows, lower_bound the mean.");
   add_problem(app);
   add_networks(app);
   add_training(app);
@@ -141,7 +142,8 @@ void FitArguments::add_training(CLI::App& app) {
   const std::string group = "Training";
   const auto first = app.get_options().size();
   add(app, "--iterations", &Settings::iterations,
-      "EM iterations at most, half of them for the slow restarts of init mixed; kmeans: 300, gmm: "
+      "EM iterations at most, half of them for the slow restarts of init mixed; ganmm-em and "
+      "--compat: 5000, kmeans: 300, gmm: "
       "100 of a restart; dec: 8000 steps after the autoencoder's");
   add(app, "--tolerance", &Settings::tolerance,
       "stop when a smaller share of the points changes cluster from check to check ...; kmeans: "

@@ -46,7 +46,7 @@ class FitArguments {
   void add_output(CLI::App& app);
   void require_options_of(Method method) const;
 
-  Settings given_;
+  Settings given_ = Settings::of(Method::ganmm);
   std::vector<std::function<void(Settings&)>> apply_;  // options that were given
   std::string scale_ = "auto";
   std::string init_;
