@@ -11,6 +11,9 @@
 namespace ganmm {
 namespace {
 
+constexpr double kCodeSpread = 5.6;  // mean squared distance of codes from their cluster's mean
+constexpr double kReconstruction = 0.67;  // of the rows' variance, beside KL(P|Q): IDEC's on MNIST
+
 io::Scaling scaling_of(const Encoder& encoder, GroupView<const float> rows, Lanes& lanes) {
   io::Dataset codes;
   codes.rows = rows.batch;
@@ -23,24 +26,63 @@ io::Scaling scaling_of(const Encoder& encoder, GroupView<const float> rows, Lane
   return io::fit_scaling(codes, io::ScaleKind::maxabs);
 }
 
-// The means [k][codes] of the codes of every cluster that has some.
-std::vector<float> cluster_means(std::span<const float> codes, Index width,
-                                 std::span<const std::int32_t> label) {
+// The means [k][codes] of the codes of every cluster that has some, and the mean squared distance
+// of codes from their cluster's.
+struct Clusters {
+  std::vector<float> means;
+  double spread = 0;
+};
+
+Clusters clusters_of(std::span<const float> codes, Index width,
+                     std::span<const std::int32_t> label) {
   const auto clusters = static_cast<std::size_t>(std::ranges::max(label)) + 1;
   const auto w = static_cast<std::size_t>(width);
   std::vector<double> sum(clusters * w, 0.0), count(clusters, 0.0);
+  double squares = 0;
   for (std::size_t row = 0; row < label.size(); ++row) {
     const auto own = static_cast<std::size_t>(label[row]);
     count[own] += 1;
     for (std::size_t i = 0; i < w; ++i) {
-      sum[own * w + i] += static_cast<double>(codes[row * w + i]);
+      const auto code = static_cast<double>(codes[row * w + i]);
+      sum[own * w + i] += code;
+      squares += code * code;
     }
   }
-  std::vector<float> means;
+  Clusters result;
   for (std::size_t i = 0; i < sum.size(); ++i) {
-    if (count[i / w] > 0) means.push_back(static_cast<float>(sum[i] / count[i / w]));
+    if (count[i / w] == 0) continue;
+    const double mean = sum[i] / count[i / w];
+    squares -= count[i / w] * mean * mean;
+    result.means.push_back(static_cast<float>(mean));
   }
-  return means;
+  result.spread = squares / static_cast<double>(label.size());
+  return result;
+}
+
+// Codes times `factor`, rows as before: the same autoencoder.
+void rescale(Embedding& embedding, double factor) {
+  const auto scale = [](std::vector<float>& values, double by) {
+    for (float& value : values) value = static_cast<float>(static_cast<double>(value) * by);
+  };
+  auto& encoder = embedding.encoder.tensors;
+  scale(encoder[encoder.size() - 2], factor);  // weight and bias of the last layer
+  scale(encoder[encoder.size() - 1], factor);
+  scale(embedding.decoder.front(), 1 / factor);  // weight of the first one
+}
+
+// Mean squared distance of the rows from their mean.
+double variance(const io::Dataset& data) {
+  const auto width = static_cast<std::size_t>(data.item.count());
+  std::vector<double> sum(width, 0.0);
+  double squares = 0;
+  for (std::size_t i = 0; i < data.values.size(); ++i) {
+    const auto value = static_cast<double>(data.values[i]);
+    sum[i % width] += value;
+    squares += value * value;
+  }
+  const auto rows = static_cast<double>(data.rows);
+  for (const double s : sum) squares -= s * s / rows;
+  return squares / rows;
 }
 
 }  // namespace
@@ -59,15 +101,22 @@ std::vector<std::int32_t> refine_embedding(Embedding& embedding, const io::Datas
                                            const IterationCallbacks& callbacks) {
   const DeviceRows rows(data.values, data.rows, data.item, lanes);
   const Encoder& encoder = embedding.encoder;
-  const auto centres = cluster_means(encode(encoder, rows.view(), lanes), encoder.codes, label);
+  const auto clusters = [&] {
+    return clusters_of(encode(encoder, rows.view(), lanes), encoder.codes, label);
+  };
+  // DEC's kernel has a scale of its own and codes have that of the rows: brought to where MNIST's
+  // codes lie by themselves.
+  const double spread = clusters().spread;
+  if (spread > 0) rescale(embedding, std::sqrt(kCodeSpread / spread));
+  const std::vector<float> centres = clusters().means;
   DecSettings dec;
   dec.clusters = static_cast<Index>(centres.size()) / encoder.codes;
   dec.iterations = steps;
   dec.refresh = steps_per_epoch(data.rows, dec.batch);
   dec.tolerance = 0;  // all steps: there is always another warp to learn from
   dec.warp = settings.warp;
-  // IDEC's: a tenth of KL(P|Q) to the mean over the features.
-  dec.reconstruction = 10.0 / static_cast<double>(data.item.count());
+  const double all = variance(data);
+  dec.reconstruction = all > 0 ? kReconstruction / all : 0;
   dec.seed = settings.seed;
   std::vector<std::int32_t> refined;
   DecCallbacks each{callbacks, [&](const DecRefresh& refresh) {
@@ -77,7 +126,7 @@ std::vector<std::int32_t> refine_embedding(Embedding& embedding, const io::Datas
       refine_clusters(rows.view(), encoder, centres, dec, lanes, each, embedding.decoder);
   embedding.scaling = scaling_of(found.encoder, rows.view(), lanes);
   embedding.encoder = std::move(found.encoder);
-  embedding.decoder = std::move(found.decoder);
+  if (!found.decoder.empty()) embedding.decoder = std::move(found.decoder);
   return refined;
 }
 
