@@ -7,6 +7,7 @@
 #include "kernels/random.h"
 #include "kernels/reduce.h"
 #include "kernels/select.h"
+#include "kernels/warp.h"
 
 #include <algorithm>
 #include <cmath>
@@ -100,22 +101,19 @@ class Training {
     const GroupView<float> target =
         GroupView<float>(target_.data(), 1, batch_, item).rows(rows.first, rows.count);
     const GroupView<float> input = encoder_.tape().input().rows(rows.first, rows.count);
-    // Every row is a group of its own, so that its numbers do not depend on who passes it.
-    const GroupView<float> own_target(target.data, rows.count, 1, item);
-    const GroupView<float> own_input(input.data, rows.count, 1, item);
     const auto key = [&](Purpose purpose) {
       return RandomKey{settings_.seed, purpose, static_cast<std::uint32_t>(step),
                        static_cast<std::uint32_t>(rows.first)};
     };
     if (warps(item, settings_.warp)) {
       kernels::gather_rows<float>(ctx, input, data_, row + rows.first, rows.count);
-      kernels::warp_images<float>(ctx, own_target, own_input, warp_of(settings_.warp),
-                                  key(Purpose::embedding_warp));
+      warp_rows(ctx, target, input, settings_.warp, key(Purpose::embedding_warp));
     } else {
       kernels::gather_rows<float>(ctx, target, data_, row + rows.first, rows.count);
     }
     if (settings_.noise > 0) {
-      kernels::fill_normal<float>(ctx, own_input, 0.0, settings_.noise,
+      // Every row is a group of its own, so that its noise does not depend on who passes it.
+      kernels::fill_normal<float>(ctx, {input.data, rows.count, 1, item}, 0.0, settings_.noise,
                                   key(Purpose::embedding_noise));
       kernels::axpby<float>(ctx, input, 1.0, target, 1.0);
     } else {
@@ -167,11 +165,14 @@ bool warps(const Shape& item, double amount) {
   return amount > 0 && item.rank() == 3 && item[0] > 1 && item[1] > 1;
 }
 
-kernels::WarpSettings warp_of(double amount) {
-  return {.shift = 0.07 * amount,
-          .rotation = 10 * amount,
-          .slant = 0.15 * amount,
-          .zoom = 0.1 * amount};
+void warp_rows(Context& ctx, GroupView<float> y, GroupView<const float> x, double amount,
+               const RandomKey& key) {
+  const kernels::WarpSettings settings{.shift = 0.07 * amount,
+                                       .rotation = 10 * amount,
+                                       .slant = 0.15 * amount,
+                                       .zoom = 0.1 * amount};
+  kernels::warp_images<float>(ctx, {y.data, y.batch, 1, y.item}, {x.data, x.batch, 1, x.item},
+                              settings, key);
 }
 
 nn::NetworkSpec encoder_spec(Shape item, const std::vector<Index>& hidden, Index codes) {

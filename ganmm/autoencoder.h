@@ -14,8 +14,8 @@
 
 #include "ganmm/iteration_callbacks.h"
 #include "kernels/core/lanes.h"
+#include "kernels/core/rng.h"
 #include "kernels/core/view.h"
-#include "kernels/warp.h"
 #include "nn/network_spec.h"
 
 #include <cstdint>
@@ -48,9 +48,12 @@ struct Encoder {
   std::vector<std::vector<float>> tensors;  // weight [in][out] and bias [out] of every layer
 };
 
-// Whether images of this shape are warped by such an amount, and how.
+// Whether rows of this shape are warped by such an amount, and y = x warped by it. Shapes x, y
+// [1][B][H][W][C]. Row b draws as group b of the key, so that its numbers do not depend on who
+// passes it.
 bool warps(const Shape& item, double amount);
-kernels::WarpSettings warp_of(double amount);
+void warp_rows(Context& ctx, GroupView<float> y, GroupView<const float> x, double amount,
+               const RandomKey& key);
 
 nn::NetworkSpec encoder_spec(Shape item, const std::vector<Index>& hidden, Index codes);
 nn::NetworkSpec decoder_spec(Shape item, const std::vector<Index>& hidden, Index codes);

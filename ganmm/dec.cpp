@@ -227,12 +227,9 @@ class Refinement {
     const GroupView<float> plain =
         GroupView<float>(plain_rows_.data(), 1, batch_, item).rows(rows.first, rows.count);
     kernels::gather_rows<float>(ctx, plain, data_, row + rows.first, rows.count);
-    // Every row is a group of its own, so that its numbers do not depend on who passes it.
-    kernels::warp_images<float>(ctx, {input.data, rows.count, 1, item},
-                                {plain.data, rows.count, 1, item}, warp_of(settings_.warp),
-                                {settings_.seed, Purpose::clustering_warp,
-                                 static_cast<std::uint32_t>(step),
-                                 static_cast<std::uint32_t>(rows.first)});
+    warp_rows(ctx, input, plain, settings_.warp,
+              {settings_.seed, Purpose::clustering_warp, static_cast<std::uint32_t>(step),
+               static_cast<std::uint32_t>(rows.first)});
   }
 
   GroupView<const float> data_;
