@@ -40,9 +40,9 @@ EStep<T>::EStep(Arena& arena, Context& ctx, const Mixture<T>& mixture, const Set
     : settings_(s), groups_(groups), mixtures_(mixtures),
       trained_(mixture.classifier_params.layout().slots()),
       generator_(arena, "E-step samples", mixture.generator,
-                 mixture.critics_assign() && !s.calibrates_scores() ? 0 : groups, s.batch,
+                 mixture.critics_assign() && !s.scores_samples() ? 0 : groups, s.batch,
                  nn::TapeUse::forward),
-      critic_(arena, "E-step scores", mixture.critic, s.calibrates_scores() ? groups : 0, s.batch,
+      critic_(arena, "E-step scores", mixture.critic, s.scores_samples() ? groups : 0, s.batch,
               nn::TapeUse::forward, 0, true),
       train_(arena, "classifier step", mixture.classifier, mixture.critics_assign() ? 0 : mixtures,
              mixture.components * s.batch, nn::TapeUse::backward, 0, true),
@@ -106,8 +106,14 @@ void EStep<T>::train_classifier(Context& ctx, const Mixture<T>& mixture, const E
 }
 
 template <class T>
-void EStep<T>::calibrate(Context& ctx, const Mixture<T>& mixture, Index first,
-                         const kernels::Clock* clock) {
+void EStep<T>::calibrate(Context& ctx, const Mixture<T>& mixture, const EStepBuffers& shared,
+                         Index first, const kernels::Clock* clock) {
+  if (settings_.critic_score == CriticScore::raw) return;
+  if (settings_.critic_score == CriticScore::share) {
+    kernels::share_centres(ctx, mixture.score_centre_of(first, groups_), shared.begin.data(),
+                           mixture.components, first);
+    return;
+  }
   generate(ctx, mixture, first,
            {settings_.seed, Purpose::classifier_noise, 0, static_cast<std::uint32_t>(first),
             &clock->step, 1});

@@ -51,10 +51,12 @@ class EStep {
   void train_classifier(Context& ctx, const Mixture<T>& mixture, const EStepBuffers& shared,
                         Index first);
 
-  // The statistics that make logits of the critics' scores (mixture.score_centre, score_scale),
-  // from `batch` samples of each of components [first, first + groups). The samples depend on
-  // clock->step: called again before it moves on, the result is the same.
-  void calibrate(Context& ctx, const Mixture<T>& mixture, Index first, const kernels::Clock* clock);
+  // The statistics that make logits of the critics' scores (mixture.score_centre, score_scale) of
+  // components [first, first + groups): from `batch` samples of each, which depend on clock->step,
+  // or from their shares of the last partition. Called again before these change, the result is the
+  // same. Raw scores have none.
+  void calibrate(Context& ctx, const Mixture<T>& mixture, const EStepBuffers& shared, Index first,
+                 const kernels::Clock* clock);
 
   // Pool rows [first, first + count), count <= chunk(), wherever the clock says that the pool is.
   GroupView<const float> pool_rows(Context& ctx, GroupView<const float> data,

@@ -38,6 +38,7 @@ template <class T>
 std::string describe_mlp_step(const Context& ctx, const Mixture<T>& mixture, const Settings& s,
                               kernels::MlpStepSettings& step) {
   if (!std::is_same_v<T, float>) return "activations are kept as bfloat16";
+  if (s.objective == Objective::gan) return "the objective is not Wasserstein's";
   std::string reason = nn::describe_mlp(mixture.generator.spec(), step.generator);
   if (reason.empty()) reason = nn::describe_mlp(mixture.critic.spec(), step.critic);
   step.generator_optimizer = s.optimizer();
@@ -105,7 +106,19 @@ void MStep<T>::run(Context& ctx, const Mixture<T>& mixture, Index first, const M
   }
 }
 
-// The generator minimises -mean f(G(z)).
+// The signal of `real` scores that the critic (or generator) wants high and `fake` that it wants
+// low; further rows are interpolates.
+template <class T>
+void MStep<T>::signal(Context& ctx, Index rows, Index real, Index fake) {
+  const GroupView<T> d_score = critic_.signal(critic_.depth()).rows(0, rows);
+  if (settings_.objective == Objective::gan) {
+    kernels::logistic_signal<T>(ctx, d_score, critic_.output().rows(0, rows), real, fake);
+  } else {
+    kernels::wasserstein_signal<T>(ctx, d_score, real, fake);
+  }
+}
+
+// The generator minimises -mean f(G(z)), or of a sigmoid -mean log sigmoid(f(G(z))).
 template <class T>
 void MStep<T>::generator_step(Context& ctx, const Mixture<T>& mixture, Index first,
                               const MStepLosses& losses, const kernels::Clock* clock) {
@@ -113,7 +126,7 @@ void MStep<T>::generator_step(Context& ctx, const Mixture<T>& mixture, Index fir
   const Index batch = settings_.batch;
   const auto generator = mixture.generator_params.range(first, groups_);
   const auto critic = mixture.critic_params.range(first, groups_);
-  const std::size_t generator_out = generator_.depth(), critic_out = critic_.depth();
+  const std::size_t generator_out = generator_.depth();
 
   kernels::fill_normal<T>(ctx, generator_.input(), 0.0, 1.0,
                           key(settings_, Purpose::generator_noise, first, clock));
@@ -122,8 +135,7 @@ void MStep<T>::generator_step(Context& ctx, const Mixture<T>& mixture, Index fir
   mixture.critic.forward(ctx, critic, critic_, batch);
   kernels::group_mean<T>(ctx, values(losses.generated, first, groups_),
                          critic_.output().rows(0, batch));
-  kernels::fill<T>(ctx, critic_.signal(critic_out).rows(0, batch),
-                   -1.0 / static_cast<double>(batch));
+  signal(ctx, batch, batch, 0);
   mixture.critic.backward(ctx, critic, critic_, {.rows = batch, .input_rows = batch});
   kernels::copy<T, T>(ctx, generator_.signal(generator_out), critic_.signal(0).rows(0, batch));
   mixture.generator.backward(ctx, generator, generator_, {.rows = batch, .param_rows = batch});
@@ -141,7 +153,7 @@ void MStep<T>::make_fakes(Context& ctx, const Mixture<T>& mixture, Index first,
                             fakes_.batch());
 }
 
-// The critic minimises mean f(fake) - mean f(real) (+ penalty).
+// The critic minimises mean f(fake) - mean f(real) (+ penalty), or cross-entropy.
 template <class T>
 void MStep<T>::critic_step(Context& ctx, const Mixture<T>& mixture, Index first, Index step,
                            const MStepRows& rows, const MStepLosses& losses,
@@ -161,7 +173,7 @@ void MStep<T>::critic_step(Context& ctx, const Mixture<T>& mixture, Index first,
                             key(settings_, Purpose::interpolation, first, clock, step, batches));
   }
   mixture.critic.forward(ctx, params, critic_, all);
-  kernels::wasserstein_signal<T>(ctx, critic_.signal(critic_.depth()), batch, batch);
+  signal(ctx, all, batch, batch);
   if (has_penalty(settings_)) {
     mixture.critic.backward(
         ctx, params, critic_,

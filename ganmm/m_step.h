@@ -59,6 +59,7 @@ class MStep {
   Index taped_groups() const { return layer_by_layer_because_.empty() ? 0 : groups_; }
   void generator_step(Context& ctx, const Mixture<T>& mixture, Index first,
                       const MStepLosses& losses, const kernels::Clock* clock);
+  void signal(Context& ctx, Index rows, Index real, Index fake);
   void make_fakes(Context& ctx, const Mixture<T>& mixture, Index first,
                   const kernels::Clock* clock);
   void critic_step(Context& ctx, const Mixture<T>& mixture, Index first, Index step,

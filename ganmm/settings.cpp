@@ -32,10 +32,11 @@ constexpr std::array kNets{Name{NetKind::automatic, "auto"}, Name{NetKind::mlp, 
                            Name{NetKind::small, "small"}, Name{NetKind::codes, "codes"},
                            Name{NetKind::conv, "conv"}};
 constexpr std::array kObjectives{Name{Objective::wgan_gp, "wgan-gp"},
-                                 Name{Objective::wgan_clip, "wgan-clip"}};
-constexpr std::array kCriticScores{Name{CriticScore::raw, "raw"},
-                                   Name{CriticScore::centred, "centred"},
-                                   Name{CriticScore::standardized, "standardized"}};
+                                 Name{Objective::wgan_clip, "wgan-clip"},
+                                 Name{Objective::gan, "gan"}};
+constexpr std::array kCriticScores{
+    Name{CriticScore::raw, "raw"}, Name{CriticScore::centred, "centred"},
+    Name{CriticScore::standardized, "standardized"}, Name{CriticScore::share, "share"}};
 constexpr std::array kSelects{Name{Select::confidence, "confidence"},
                               Name{Select::consensus, "consensus"}, Name{Select::all, "all"}};
 constexpr std::array kInits{
@@ -186,7 +187,7 @@ Settings Settings::resolved(Index rows, Shape item) const {
     s.init = mixed ? InitialPartition::gmm : InitialPartition::random;
   }
   if (s.noise == 0) s.noise = s.net == NetKind::conv ? 128 : 64;
-  if (s.learning_rate == 0) s.learning_rate = s.objective == Objective::wgan_gp ? 2e-4 : 5e-5;
+  if (s.learning_rate == 0) s.learning_rate = s.objective == Objective::wgan_clip ? 5e-5 : 2e-4;
   if (s.init != InitialPartition::mixed) {  // those of its restarts differ
     const bool warm = s.init != InitialPartition::random && s.net != NetKind::conv;
     if (s.net == NetKind::conv) s.start = GeneratorStart::random;
@@ -210,7 +211,7 @@ Settings Settings::resolved(Index rows, Shape item) const {
   if (s.classifier_learning_rate == 0) {
     // On images a classifier this quick tells the generators apart by their artefacts and locks the
     // partition in.
-    const bool quick = s.objective == Objective::wgan_gp && s.net != NetKind::conv;
+    const bool quick = s.objective != Objective::wgan_clip && s.net != NetKind::conv;
     s.classifier_learning_rate = quick ? 1e-3 : s.learning_rate;
   }
 
@@ -222,6 +223,9 @@ Settings Settings::resolved(Index rows, Shape item) const {
     expect(s.net != NetKind::conv || s.objective != Objective::wgan_clip, "method ",
            to_string(s.method), ": expected critics that score a row by itself, found those of ",
            "conv nets under wgan-clip, which have batch norm; use --objective wgan-gp");
+    expect(s.critic_score != CriticScore::share || s.objective == Objective::gan,
+           "critic score: expected share with objective gan alone, whose scores are log ratios of ",
+           "densities, found it with ", to_string(s.objective));
   }
 
   expect(rows <= kMaxRows, "data: expected at most ", kMaxRows, " rows, found ", rows);

@@ -25,11 +25,14 @@ inline bool trains_gans(Method method) {
 }
 // Which score decides in GANMM(EM). The paper says that the critics assign and no more: raw is the
 // reading that adds nothing. A Wasserstein critic is defined up to an additive constant, and across
-// components up to scale, so raw scores of two critics have no common zero; the other two are ours.
+// components up to scale, so raw scores of two critics have no common zero; the others are ours.
 enum class CriticScore {
   raw,           // f_i(x)
   centred,       // f_i(x) - mean of f_i on samples of generator i
   standardized,  // the same in standard deviations of f_i on these samples
+  share,         // objective gan: f_i(x) + log of the component's share of the rows. The score of a
+                 // GAN's critic is log p_i(x) / g_i(x), g_i the density of generator i; with equal
+                 // g_i this is Bayes' rule.
 };
 // What the Gaussians of a mixture have of their own: a matrix each, one for all, variances along
 // the axes, one variance.
@@ -45,6 +48,7 @@ enum class NetKind {
 enum class Objective {
   wgan_gp,    // Wasserstein with gradient penalty, Adam
   wgan_clip,  // Wasserstein with weight clipping, RMSProp, batch norm in conv nets (published code)
+  gan,        // sigmoid cross-entropy, generators by -log sigmoid(f(G(z))), Adam (kernels/loss.h)
 };
 enum class Select {
   confidence,  // the restart with the highest mean posterior of its labels
@@ -113,7 +117,7 @@ struct Settings {
   Index noise = 0;    // generator inputs; 0: 64, 128 for conv
 
   Objective objective = Objective::wgan_gp;
-  double learning_rate = 0;  // of critics (and generators); 0: 2e-4 (gp), 5e-5 (clip)
+  double learning_rate = 0;  // of critics (and generators); 0: 2e-4, with wgan-clip 5e-5
                              // dec: of the clustering; 0: 1e-4
   // 0: the same; a fortieth for dense nets unless the partition is random: a good start should not
   // be lost in the cycles that generators and critics of equal rates run through. With init mixed
@@ -176,7 +180,10 @@ struct Settings {
   // Whether the critics assign rows, in place of classifiers, ...
   bool critics_assign() const { return method == Method::ganmm_em; }
   // ... by scores relative to those of generated samples.
-  bool calibrates_scores() const { return critics_assign() && critic_score != CriticScore::raw; }
+  bool scores_samples() const {
+    return critics_assign() &&
+           (critic_score == CriticScore::centred || critic_score == CriticScore::standardized);
+  }
 
   // The published code's behaviour, faults included (docs/architecture.md lists them).
   static Settings reference();

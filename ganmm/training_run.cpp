@@ -365,13 +365,14 @@ void TrainingRun<T>::pretrain_classifiers() {
   }
 }
 
-// Of the networks as they are; nothing where classifiers assign or raw scores decide.
+// Of the networks as they are; nothing where classifiers assign.
 template <class T>
 void TrainingRun<T>::calibrate_scores() {
-  if (!settings_.calibrates_scores()) return;
+  if (!settings_.critics_assign()) return;
   [[maybe_unused]] const TraceRange range("score statistics");
   lanes_.for_each(mixture_.groups() / lane_groups_, [&](int lane, Index task) {
-    work(lane).e_step.calibrate(lanes_.context(lane), mixture_, task * lane_groups_, clock());
+    work(lane).e_step.calibrate(lanes_.context(lane), mixture_, shared_, task * lane_groups_,
+                                clock());
   });
 }
 

@@ -103,6 +103,9 @@ void norm_penalty(Context& ctx, GroupView<T> r_x, ParamView<T> d_gamma, ParamVie
 template <class T>
 void wasserstein_signal(Context& ctx, GroupView<T> d_score, Index real, Index fake);
 template <class T>
+void logistic_signal(Context& ctx, GroupView<T> d_score, GroupView<const T> score, Index real,
+                     Index fake);
+template <class T>
 void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
                    GroupView<const T> logits, const std::int32_t* label,
                    const CrossEntropySettings& settings);
@@ -149,6 +152,8 @@ void score_statistics(Context& ctx, ParamView<T> centre, ParamView<T> scale,
 template <class T>
 void join_scores(Context& ctx, GroupView<T> logits, GroupView<const T> score,
                  ParamView<const T> centre, ParamView<const T> scale);
+void share_centres(Context& ctx, ParamView<float> centre, const std::int32_t* begin,
+                   Index components, Index first);
 
 // select
 template <class T>
@@ -297,6 +302,9 @@ Index norm_workspace(Index groups, Index batch);
 template <class T>
 void wasserstein_signal(Context& ctx, GroupView<T> d_score, Index real, Index fake);
 template <class T>
+void logistic_signal(Context& ctx, GroupView<T> d_score, GroupView<const T> score, Index real,
+                     Index fake);
+template <class T>
 void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
                    GroupView<const T> logits, const std::int32_t* label,
                    const CrossEntropySettings& settings);
@@ -355,6 +363,8 @@ void score_statistics(Context& ctx, ParamView<Master<T>> centre, ParamView<Maste
 template <class T>
 void join_scores(Context& ctx, GroupView<Master<T>> logits, GroupView<const T> score,
                  ParamView<const Master<T>> centre, ParamView<const Master<T>> scale);
+void share_centres(Context& ctx, ParamView<float> centre, const std::int32_t* begin,
+                   Index components, Index first);
 
 // select
 template <class T>

@@ -12,6 +12,15 @@ namespace ganmm::kernels {
 template <class T>
 void wasserstein_signal(Context& ctx, GroupView<T> d_score, Index real, Index fake);
 
+// The same for a GAN with a sigmoid on the score, d_score [N][B][1], real + fake = B: rows
+// [0, real) get the gradient of mean -log sigmoid(f), rows [real, B) that of
+// mean -log(1 - sigmoid(f)), each mean over its own rows. The critic minimises the sum of both;
+// with fake = 0 it is the signal of a generator that minimises mean -log sigmoid(f(G(z))). d_score
+// may alias score. Source: Goodfellow et al. 2014 (arXiv 1406.2661), eq. 1 and section 3.
+template <class T>
+void logistic_signal(Context& ctx, GroupView<T> d_score, GroupView<const T> score, Index real,
+                     Index fake);
+
 struct CrossEntropySettings {
   // The published code applies softmax to the network's softmax output once more inside the loss;
   // true reproduces that.

@@ -23,4 +23,11 @@ template <class T>
 void join_scores(Context& ctx, GroupView<Master<T>> logits, GroupView<const T> score,
                  ParamView<const Master<T>> centre, ParamView<const Master<T>> scale);
 
+// centre[g] = -log((n_i + 1) / (n + N)) for network groups first + g = r*N + i, n_i the rows of
+// component i of mixture r and n those of all: score - centre is the score plus the log of the
+// component's share of the rows. (Laplace's rule of succession: a component without rows has a
+// share too.) Shapes centre [G][1], overwritten, begin [R][N+1] (partition_rows).
+void share_centres(Context& ctx, ParamView<float> centre, const std::int32_t* begin,
+                   Index components, Index first);
+
 }  // namespace ganmm::kernels

@@ -126,8 +126,10 @@ void FitArguments::add_networks(CLI::App& app) {
   add(app, "--hidden", &Settings::hidden, "mlp: units of the hidden layer");
   hidden_ = app.get_option("--hidden");
   add(app, "--noise", &Settings::noise, "inputs of a generator; 0: 64, with conv 128");
-  add_spelled(app, "--objective", &Settings::objective, parse_objective,
-              "wgan-gp (gradient penalty, Adam) or wgan-clip (clipped weights, RMSProp)");
+  add_spelled(
+      app, "--objective", &Settings::objective, parse_objective,
+      "wgan-gp (gradient penalty, Adam), wgan-clip (clipped weights, RMSProp) or gan (sigmoid "
+      "cross-entropy, Adam)");
   add(app, "--penalty", &Settings::penalty, "wgan-gp: weight of the gradient penalty");
   add(app, "--clip", &Settings::clip, "wgan-clip: largest absolute value of a critic's weights");
   const auto options = app.get_options();
@@ -179,7 +181,8 @@ void FitArguments::add_training(CLI::App& app) {
   const auto of_all_gans = app.get_options().size();
   add_spelled(app, "--critic-score", &Settings::critic_score, parse_critic_score,
               "ganmm-em: what assigns rows, a critic's raw score, the same centred by the mean "
-              "score of its generator's samples, or standardized by their mean and deviation");
+              "score of its generator's samples, or standardized by their mean and deviation; gan: "
+              "share adds the log of the cluster's share of the rows");
   of_ganmm_em_.push_back(app.get_option("--critic-score"));
   const auto of_ganmm_em = app.get_options().size();
   add(app, "--classifier-steps", &Settings::classifier_steps, "classifier steps per EM iteration");

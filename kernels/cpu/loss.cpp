@@ -86,6 +86,20 @@ void wasserstein_signal(Context&, GroupView<T> d_score, Index real, Index fake) 
   }
 }
 
+// -1 / (1 + exp(f)) for real rows and 1 / (1 + exp(-f)) for the others: no difference of numbers
+// near 1, and an exponential that overflows gives the limit 0.
+template <class T>
+void logistic_signal(Context&, GroupView<T> d_score, GroupView<const T> score, Index real,
+                     Index fake) {
+  for (Index g = 0; g < d_score.groups; ++g) {
+    for (Index b = 0; b < d_score.batch; ++b) {
+      const T sign = b < real ? T{-1} : T{1};
+      const T rows = static_cast<T>(b < real ? real : fake);
+      *d_score.row(g, b) = sign / (T{1} + std::exp(-sign * *score.row(g, b))) / rows;
+    }
+  }
+}
+
 template <class T>
 void cross_entropy(Context&, ParamView<T> loss, GroupView<T> d_logits, GroupView<const T> logits,
                    const std::int32_t* label, const CrossEntropySettings& settings) {
@@ -108,6 +122,10 @@ void cross_entropy(Context&, ParamView<T> loss, GroupView<T> d_logits, GroupView
 
 template void wasserstein_signal<float>(Context&, GroupView<float>, Index, Index);
 template void wasserstein_signal<double>(Context&, GroupView<double>, Index, Index);
+template void logistic_signal<float>(Context&, GroupView<float>, GroupView<const float>, Index,
+                                     Index);
+template void logistic_signal<double>(Context&, GroupView<double>, GroupView<const double>, Index,
+                                      Index);
 template void cross_entropy<float>(Context&, ParamView<float>, GroupView<float>,
                                    GroupView<const float>, const std::int32_t*,
                                    const CrossEntropySettings&);

@@ -38,6 +38,18 @@ void join_scores(Context&, GroupView<T> logits, GroupView<const T> score, ParamV
   }
 }
 
+void share_centres(Context&, ParamView<float> centre, const std::int32_t* begin, Index components,
+                   Index first) {
+  for (Index g = 0; g < centre.groups; ++g) {
+    const Index mixture = (first + g) / components, component = (first + g) % components;
+    const std::int32_t* bounds = begin + mixture * (components + 1);
+    const double own = bounds[component + 1] - bounds[component];
+    const double share =
+        (own + 1) / (static_cast<double>(bounds[components]) + static_cast<double>(components));
+    *centre.group(g) = static_cast<float>(-std::log(share));
+  }
+}
+
 #define GANMM_INSTANTIATE(T)                                                                       \
   template void score_statistics<T>(Context&, ParamView<T>, ParamView<T>, GroupView<const T>);     \
   template void join_scores<T>(Context&, GroupView<T>, GroupView<const T>, ParamView<const T>,     \

@@ -1,6 +1,6 @@
-// wasserstein_signal, cross_entropy: formulas in kernels/loss.h.
+// wasserstein_signal, logistic_signal, cross_entropy: formulas in kernels/loss.h.
 //
-// The signal is one number per row, bound by its launch.
+// The signals are one number per row, bound by their launch.
 //
 // cross_entropy: one block per group, one thread per row, so that the mean over the rows is a sum
 // in a fixed order without a second launch. The rows are some hundred to a few thousand once per EM
@@ -20,6 +20,18 @@ GANMM_KERNEL wasserstein_signal_kernel(ElementWalk walk, Rows<T> d_score, Index 
                                        T for_real, T for_fake, T for_others) {
   for_each_element(walk, [&](Index group, Index b, Index) {
     at(d_score, group, b, 0) = b < real ? for_real : b < real + fake ? for_fake : for_others;
+  });
+}
+
+// No __restrict__: d_score may be score.
+template <class T>
+GANMM_KERNEL logistic_signal_kernel(ElementWalk walk, Rows<T> d_score, Rows<const T> score,
+                                    Index real, float per_real, float per_fake) {
+  for_each_element(walk, [&](Index group, Index b, Index) {
+    const float sign = b < real ? -1.0f : 1.0f;
+    const float f = static_cast<float>(at(score, group, b, 0));
+    at(d_score, group, b, 0) =
+        static_cast<T>(sign / (1.0f + expf(-sign * f)) * (b < real ? per_real : per_fake));
   });
 }
 
@@ -56,6 +68,19 @@ void wasserstein_signal(Context& ctx, GroupView<T> d_score, Index real, Index fa
 }
 
 template <class T>
+void logistic_signal(Context& ctx, GroupView<T> d_score, GroupView<const T> score, Index real,
+                     Index fake) {
+  const ElementExtent extent{d_score.groups, d_score.batch, 1};
+  if (extent.empty()) return;
+  const auto share = [](Index rows) { return rows > 0 ? 1.0f / static_cast<float>(rows) : 0.0f; };
+  const auto [walk, shape] = element_launch(ctx, extent);
+  launch(ctx, "logistic_signal", shape, logistic_signal_kernel<T>, walk,
+         Rows<T>{d_score.data, d_score.group_stride, d_score.batch_stride},
+         Rows<const T>{score.data, score.group_stride, score.batch_stride}, real, share(real),
+         share(fake));
+}
+
+template <class T>
 void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
                    GroupView<const T> logits, const std::int32_t* label,
                    const CrossEntropySettings& settings) {
@@ -73,6 +98,10 @@ void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
 
 template void wasserstein_signal<float>(Context&, GroupView<float>, Index, Index);
 template void wasserstein_signal<BFloat16>(Context&, GroupView<BFloat16>, Index, Index);
+template void logistic_signal<float>(Context&, GroupView<float>, GroupView<const float>, Index,
+                                     Index);
+template void logistic_signal<BFloat16>(Context&, GroupView<BFloat16>, GroupView<const BFloat16>,
+                                        Index, Index);
 template void cross_entropy<float>(Context&, ParamView<float>, GroupView<float>,
                                    GroupView<const float>, const std::int32_t*,
                                    const CrossEntropySettings&);

@@ -4,6 +4,8 @@
 // join_scores: a transposition of critics and rows, a thread per logit. Writes are coalesced; the
 // scores that neighbours read lie in N groups, and all scores of a chunk fit in the second-level
 // cache.
+//
+// share_centres: one thread per critic, bound by its launch.
 #include "kernels/backend.h"
 #include "kernels/cuda/sums.h"
 
@@ -56,6 +58,17 @@ GANMM_KERNEL join_scores_kernel(ElementWalk walk, Rows<float> logits, Rows<const
   });
 }
 
+GANMM_KERNEL share_centres_kernel(ElementWalk walk, float* centre, Index centre_stride,
+                                  const std::int32_t* begin, Index components, Index first) {
+  for_each_element(walk, [&](Index, Index, Index g) {
+    const Index mixture = (first + g) / components, component = (first + g) % components;
+    const std::int32_t* bounds = begin + mixture * (components + 1);
+    const double own = bounds[component + 1] - bounds[component];
+    const double all = static_cast<double>(bounds[components]) + static_cast<double>(components);
+    centre[g * centre_stride] = static_cast<float>(-log((own + 1) / all));
+  });
+}
+
 }  // namespace
 
 template <class T>
@@ -78,6 +91,15 @@ void join_scores(Context& ctx, GroupView<Master<T>> logits, GroupView<const T> s
          Rows<float>{logits.data, logits.group_stride, logits.batch_stride},
          Rows<const T>{score.data, score.group_stride, score.batch_stride}, centre.data,
          centre.group_stride, scale.data, scale.group_stride);
+}
+
+void share_centres(Context& ctx, ParamView<float> centre, const std::int32_t* begin,
+                   Index components, Index first) {
+  const ElementExtent extent{1, 1, centre.groups};
+  if (extent.empty()) return;
+  const auto [walk, shape] = element_launch(ctx, extent);
+  launch(ctx, "share_centres", shape, share_centres_kernel, walk, centre.data, centre.group_stride,
+         begin, components, first);
 }
 
 #define GANMM_INSTANTIATE(T)                                                                       \

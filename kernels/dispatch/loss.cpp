@@ -21,6 +21,22 @@ void wasserstein_signal(Context& ctx, GroupView<T> d_score, Index real, Index fa
 }
 
 template <class T>
+void logistic_signal(Context& ctx, GroupView<T> d_score, GroupView<const T> score, Index real,
+                     Index fake) {
+  const char* op = "logistic_signal";
+  check_scores(op, "score", score);
+  check_like(op, "d_score", d_score, "score", score);
+  require<ShapeError>(real >= 0 && fake >= 0 && real <= score.batch && fake == score.batch - real,
+                      op, ": expected real and fake rows that make up [N=", score.groups,
+                      "][B=", score.batch, "], found ", real, " real and ", fake,
+                      " fake; count the rows of the critic batch");
+  dispatch<T>(
+      ctx, op, traffic(d_score, score),
+      [&](auto& c) { cpu::logistic_signal<T>(c, d_score, score, real, fake); },
+      [&](auto& c) { cuda::logistic_signal<T>(c, d_score, score, real, fake); });
+}
+
+template <class T>
 void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
                    GroupView<const T> logits, const std::int32_t* label,
                    const CrossEntropySettings& settings) {
@@ -41,7 +57,8 @@ void cross_entropy(Context& ctx, ParamView<T> loss, GroupView<T> d_logits,
 }
 
 #define GANMM_INSTANTIATE(T)                                                                       \
-  template void wasserstein_signal<T>(Context&, GroupView<T>, Index, Index);
+  template void wasserstein_signal<T>(Context&, GroupView<T>, Index, Index);                       \
+  template void logistic_signal<T>(Context&, GroupView<T>, GroupView<const T>, Index, Index);
 GANMM_FOR_EACH_TYPE(GANMM_INSTANTIATE)
 #undef GANMM_INSTANTIATE
 

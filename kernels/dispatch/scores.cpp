@@ -41,6 +41,19 @@ void join_scores(Context& ctx, GroupView<Master<T>> logits, GroupView<const T> s
       [&](auto& c) { cuda::join_scores<T>(c, logits, score, centre, scale); });
 }
 
+void share_centres(Context& ctx, ParamView<float> centre, const std::int32_t* begin,
+                   Index components, Index first) {
+  const char* op = "share_centres";
+  check_param(op, "centre", centre, centre.groups, 1, "one number per critic");
+  require<ShapeError>(components >= 1 && first >= 0, op,
+                      ": expected critics from 0 on in mixtures of at least one, found critic ",
+                      first, " in mixtures of ", components);
+  dispatch<float>(
+      ctx, op, OpCost{12.0 * static_cast<double>(centre.groups), 0},
+      [&](auto& c) { cpu::share_centres(c, centre, begin, components, first); },
+      [&](auto& c) { cuda::share_centres(c, centre, begin, components, first); });
+}
+
 #define GANMM_INSTANTIATE(T)                                                                       \
   template void score_statistics<T>(Context&, ParamView<Master<T>>, ParamView<Master<T>>,          \
                                     GroupView<const T>);                                           \

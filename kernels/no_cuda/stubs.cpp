@@ -149,6 +149,10 @@ void wasserstein_signal(Context&, GroupView<T>, Index, Index) {
   refuse("wasserstein_signal");
 }
 template <class T>
+void logistic_signal(Context&, GroupView<T>, GroupView<const T>, Index, Index) {
+  refuse("logistic_signal");
+}
+template <class T>
 void cross_entropy(Context&, ParamView<T>, GroupView<T>, GroupView<const T>, const std::int32_t*,
                    const CrossEntropySettings&) {
   refuse("cross_entropy");
@@ -189,6 +193,9 @@ void row_sums(Context&, GroupView<Master<T>>, GroupView<const T>) {
 template <class T>
 void row_squared_norms(Context&, GroupView<Master<T>>, GroupView<const T>) {
   refuse("row_squared_norms");
+}
+void share_centres(Context&, ParamView<float>, const std::int32_t*, Index, Index) {
+  refuse("share_centres");
 }
 template <class T>
 void score_statistics(Context&, ParamView<Master<T>>, ParamView<Master<T>>, GroupView<const T>) {
@@ -336,6 +343,7 @@ void centre_sums(Context&, double*, double*, Index, const std::int32_t*, Index,
       GroupView<const T>, GroupView<const T>, GroupView<const T>, ParamView<const Master<T>>,      \
       ParamView<const Master<T>>, ParamView<const Master<T>>, const NormSettings&);                \
   template void wasserstein_signal<T>(Context&, GroupView<T>, Index, Index);                       \
+  template void logistic_signal<T>(Context&, GroupView<T>, GroupView<const T>, Index, Index);      \
   template void interpolate<T>(Context&, GroupView<T>, GroupView<const T>, GroupView<const T>,     \
                                const RandomKey&);                                                  \
   template void penalty_direction<T>(Context&, GroupView<T>, ParamView<Master<T>>,                 \

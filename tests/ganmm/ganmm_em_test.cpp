@@ -16,7 +16,7 @@ using namespace ganmm;
 namespace {
 
 constexpr CriticScore kScores[] = {CriticScore::raw, CriticScore::centred,
-                                   CriticScore::standardized};
+                                   CriticScore::standardized, CriticScore::share};
 constexpr Device kCuda{DeviceKind::cuda, 0};
 
 Settings quick(Index clusters, Index restarts, CriticScore score) {
@@ -24,6 +24,7 @@ Settings quick(Index clusters, Index restarts, CriticScore score) {
   s.clusters = clusters;
   s.restarts = restarts;
   s.critic_score = score;
+  if (score == CriticScore::share) s.objective = Objective::gan;
   s.hidden = 16;
   s.noise = 8;
   s.batch = 20;
@@ -85,11 +86,17 @@ struct Statistics {
   double centre = 0, scale = 1;
 };
 
-// Of critic g on the samples of its generator that iteration `step` asks for.
-Statistics statistics_of(const Model& model, std::size_t g, std::uint32_t step) {
+// Of critic g on the samples of its generator that iteration `step` asks for, or with a component
+// that had `size` of `all` rows before it.
+Statistics statistics_of(const Model& model, std::size_t g, std::uint32_t step, double size = 0,
+                         double all = 0) {
   const Settings& s = model.settings;
   Statistics result;
   if (s.critic_score == CriticScore::raw) return result;
+  if (s.critic_score == CriticScore::share) {
+    result.centre = std::log((all + static_cast<double>(s.clusters)) / (size + 1));
+    return result;
+  }
   std::vector<float> noise(static_cast<std::size_t>(s.batch * s.noise));
   Context host;
   kernels::fill_normal<float>(
@@ -110,22 +117,51 @@ Statistics statistics_of(const Model& model, std::size_t g, std::uint32_t step) 
   return result;
 }
 
+// The rows of mixture r that each component of the pool had before the last M-step: of all rows as
+// the check before the last one counted them, of a part as far as the model tells.
+std::vector<double> sizes_before(const Run& run, std::size_t r, Index rows) {
+  const Settings& s = run.model.settings;
+  const auto clusters = static_cast<std::size_t>(s.clusters);
+  std::vector<double> sizes;
+  if (s.pool == rows) {
+    for (const Index size : run.reports[run.reports.size() - 2].mixtures[r].sizes) {
+      sizes.push_back(static_cast<double>(size));
+    }
+    return sizes;
+  }
+  for (std::size_t i = 0; i < clusters; ++i) {
+    const float centre = run.model.tensors.at(kScoreCentre).values[r * clusters + i];
+    sizes.push_back(std::round(std::exp(-centre) * static_cast<float>(s.pool + s.clusters)) - 1);
+    CHECK(sizes.back() >= 0);
+  }
+  CHECK(std::accumulate(sizes.begin(), sizes.end(), 0.0) == static_cast<double>(s.pool));
+  return sizes;
+}
+
 // The last check against the critics that the model holds, row by row in double. Rounding may
 // decide rows whose two best scores are as close as `rounding` times their size; at most one in
 // fifty may be so close.
-void check_assignment(const Settings& settings, const io::Dataset& data, Device device,
+void check_assignment(Settings settings, const io::Dataset& data, Device device,
                       double rounding = 1e-4, MathMode math = MathMode::fp32) {
+  const bool shares = settings.critic_score == CriticScore::share;
+  if (shares) {  // sizes_before asks for both
+    settings.check_every = 1;
+    settings.restart_empty = false;
+  }
   const Run run = train(settings, data, 2, device, math);
   const Settings s = settings.resolved(data.rows, data.item);
   const auto rows = static_cast<std::size_t>(data.rows);
   const auto features = static_cast<std::size_t>(data.item.count());
   const auto clusters = static_cast<std::size_t>(s.clusters);
   for (std::size_t r = 0; r < static_cast<std::size_t>(s.restarts); ++r) {
+    const std::vector<double> sizes =
+        shares ? sizes_before(run, r, data.rows) : std::vector<double>(clusters);
     std::vector<Statistics> statistics;
     for (std::size_t i = 0; i < clusters; ++i) {
       const std::size_t g = r * clusters + i;
-      statistics.push_back(
-          statistics_of(run.model, g, static_cast<std::uint32_t>(s.pretrain + s.iterations)));
+      statistics.push_back(statistics_of(run.model, g,
+                                         static_cast<std::uint32_t>(s.pretrain + s.iterations),
+                                         sizes[i], static_cast<double>(s.pool)));
       CHECK(static_cast<double>(run.model.tensors.at(kScoreCentre).values[g]) ==
             doctest::Approx(statistics[i].centre).epsilon(rounding).scale(1));
       CHECK(static_cast<double>(run.model.tensors.at(kScoreScale).values[g]) ==
@@ -258,6 +294,11 @@ TEST_CASE("ganmm-em: settings of its own, and what it refuses") {
   CHECK(resolved.critic_score == CriticScore::raw);
   CHECK(resolved.classifier_steps == 0);
   CHECK(to_string(resolved.sigma) == "0");
+  s.critic_score = CriticScore::share;
+  CHECK(test::problems(s).find("share with objective gan alone") != std::string::npos);
+  s.objective = Objective::gan;
+  CHECK(test::problems(s) == "");
+  CHECK(s.resolved(100, {4}).learning_rate == 2e-4);
   s.sigma = parse_sigma("0.1");
   CHECK(test::problems(s).find("sigma: expected 0") != std::string::npos);
   for (const CriticScore score : kScores) CHECK(parse_critic_score(to_string(score)) == score);

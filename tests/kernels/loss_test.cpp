@@ -51,6 +51,69 @@ TEST_CASE("loss: a critic batch with fewer rows than real and fake ones is refus
   CHECK_THROWS_AS(wasserstein_signal<float>(ctx, d_score.view(), 5, 5), ShapeError);
 }
 
+GANMM_ELEMENT_CASE(
+    "loss: the logistic signal follows the definition in every layout, also in place") {
+  for (const Index groups : kGroupCounts) {
+    for (const Layout layout : kOutputLayouts) {
+      for (const auto& [real, fake] : {std::pair<Index, Index>{3, 7}, {50, 50}, {5, 0}, {0, 4}}) {
+        CAPTURE(real);
+        CAPTURE(fake);
+        RandomData random(static_cast<std::uint64_t>(groups));
+        const Values values = random.reals<T>(groups * (real + fake), -6, 6);
+        const Values expected = reference::logistic_signal(values, real, fake);
+        // An exponential, a sum, two divisions and, on the GPU, a reciprocal that was rounded.
+        Values allowed;
+        for (const double d : expected) {
+          allowed.push_back((24 * unit_roundoff<Master<T>>() + unit_roundoff<T>()) * std::abs(d));
+        }
+        const Batch<T> score(ctx, groups, real + fake, {1}, values, layout);
+        Batch<T> d_score(ctx, groups, real + fake, {1}, layout);
+        logistic_signal<T>(ctx, d_score.view(), score.input(), real, fake);
+        check_within(d_score.get(), expected, allowed);
+        Batch<T> in_place(ctx, groups, real + fake, {1});
+        in_place.set(values);
+        logistic_signal<T>(ctx, in_place.view(), in_place.input(), real, fake);
+        CHECK(in_place.get() == d_score.get());
+      }
+    }
+  }
+}
+
+GANMM_ELEMENT_CASE("loss: the logistic signal of extreme scores is 0 or one row's share") {
+  const Batch<T> score(ctx, 1, 8, {1}, {1e4, -1e4, 1e30, -1e30, 1e4, -1e4, 1e30, -1e30});
+  Batch<T> d_score(ctx, 1, 8, {1});
+  logistic_signal<T>(ctx, d_score.view(), score.input(), 4, 4);
+  check_equal(d_score.get(), {0, -0.25, 0, -0.25, 0.25, 0, 0.25, 0});
+}
+
+TEST_CASE("loss: the logistic signal agrees with central differences of the cross-entropy") {
+  Context ctx;
+  RandomData random(5);
+  const Values values = random.reals<double>(9, -3, 3);
+  const Batch<double> score(ctx, 1, 9, {1}, values);
+  Batch<double> d_score(ctx, 1, 9, {1});
+  logistic_signal<double>(ctx, d_score.view(), score.input(), 4, 5);
+  check_gradient(d_score.get(), central_gradient(
+                                    [](const Values& f) {
+                                      double loss = 0;
+                                      for (std::size_t b = 0; b < 9; ++b) {
+                                        loss += std::log1p(std::exp(b < 4 ? -f[b] : f[b])) /
+                                                (b < 4 ? 4 : 5);
+                                      }
+                                      return loss;
+                                    },
+                                    values));
+}
+
+TEST_CASE("loss: a logistic signal for other rows than the scores' is refused") {
+  Context ctx;
+  const Batch<float> score(ctx, 1, 9, {1}, Values(9, 1.0));
+  Batch<float> d_score(ctx, 1, 9, {1}), longer(ctx, 1, 10, {1});
+  CHECK_THROWS_AS(logistic_signal<float>(ctx, d_score.view(), score.input(), 5, 5), ShapeError);
+  CHECK_THROWS_AS(logistic_signal<float>(ctx, d_score.view(), score.input(), 4, 4), ShapeError);
+  CHECK_THROWS_AS(logistic_signal<float>(ctx, longer.view(), score.input(), 5, 4), ShapeError);
+}
+
 GANMM_DEVICE_CASE("loss: cross entropy and its gradient follow the definition, also in place") {
   for (const CrossEntropySettings& settings : kSettings) {
     for (const Index classes : {1, 2, 3, 7, 8, 10, 16, 17, 33}) {

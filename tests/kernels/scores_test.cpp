@@ -112,6 +112,24 @@ GANMM_ELEMENT_CASE("scores: centre 0 and scale 1 leave scores as they are") {
                                                      Values(at(critics), 1.0), 2, 3, rows));
 }
 
+GANMM_DEVICE_CASE("scores: shares are those of the rows, with one row added to every component") {
+  // Two mixtures of three components: 4, 0 and 6 of 10 rows, and 0, 0 and 10.
+  const GuardBuffer<std::int32_t> begin(ctx, {0, 4, 4, 10, 0, 0, 0, 10});
+  const Values own = {4, 0, 6, 0, 0, 10};
+  for (Index first = 0; first < 6; ++first) {
+    for (Index critics = 0; first + critics <= 6; ++critics) {
+      Param<float> centre(ctx, critics, {1}, Layout::gaps);
+      share_centres(ctx, centre.view(), begin.data(), 3, first);
+      Values expected, allowed;
+      for (Index g = first; g < first + critics; ++g) {
+        expected.push_back(std::log(13 / (own[at(g)] + 1)));
+        allowed.push_back(2 * unit_roundoff<float>() * expected.back());
+      }
+      check_within(centre.get(), expected, allowed);
+    }
+  }
+}
+
 TEST_CASE("scores: shapes that do not fit are refused") {
   Context ctx;
   const Batch<float> score(ctx, 6, 4, {1}, Values(24, 1.0)), pairs(ctx, 6, 4, {2}, Values(48, 1.0));
@@ -128,6 +146,9 @@ TEST_CASE("scores: shapes that do not fit are refused") {
         join_scores<float>(ctx, logits.view(), of.input(), centre.input(), scale.input()),
         ShapeError);
   };
+  const GuardBuffer<std::int32_t> begin(ctx, {0, 1, 2, 3});
+  CHECK_THROWS_AS(share_centres(ctx, six.view(), begin.data(), 0, 0), ShapeError);
+  CHECK_THROWS_AS(share_centres(ctx, six.view(), begin.data(), 3, -1), ShapeError);
   refused(few, score, six, six);
   refused(longer, score, six, six);
   refused(good, pairs, six, six);

@@ -1,4 +1,4 @@
-// Cross-entropy against softmax, by its definition.
+// Cross-entropy against softmax and sigmoid, by their definitions.
 #pragma once
 
 #include "kernels/loss.h"
@@ -10,6 +10,17 @@
 namespace ganmm::reference {
 
 using kernels::CrossEntropySettings;
+
+// [G][real + fake]: (sigmoid(f) - 1) / real, sigmoid(f) / fake.
+inline Values logistic_signal(const Values& score, Index real, Index fake) {
+  Values d;
+  for (std::size_t e = 0; e < score.size(); ++e) {
+    const bool is_real = static_cast<Index>(e) % (real + fake) < real;
+    d.push_back(is_real ? -1 / (1 + std::exp(score[e])) / static_cast<double>(real)
+                        : 1 / (1 + std::exp(-score[e])) / static_cast<double>(fake));
+  }
+  return d;
+}
 
 inline double cross_entropy_target(const CrossEntropySettings& settings, bool is_label,
                                    Index classes) {

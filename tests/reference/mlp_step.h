@@ -119,15 +119,24 @@ struct MlpMeans {
   double real = 0, fake = 0, penalty = 0, generated = 0;
 };
 
+// With a logistic objective scores go through a sigmoid into -log (kernels/loss.h); no penalty
+// then.
 inline MlpMeans mlp_step(MlpGan& gan, const MlpDraws& draws,
-                         const kernels::MlpStepSettings& settings) {
+                         const kernels::MlpStepSettings& settings, bool logistic = false) {
   MlpMeans means;
   const double share = 1.0 / static_cast<double>(settings.batch);
+  // The derivative of the loss by the score of a row, which is to fall or to rise.
+  const auto falling = [&](const Row& row) {
+    return Values{logistic ? share / (1 + std::exp(-row.y.back()[0])) : share};
+  };
+  const auto rising = [&](const Row& row) {
+    return Values{logistic ? -share / (1 + std::exp(row.y.back()[0])) : -share};
+  };
   Gradients sums = no_gradients(gan.generator);
   for (const Values& z : draws.generator_noise) {
     Row sample(gan.generator, z), judged(gan.critic, sample.y.back());
     means.generated += judged.y.back()[0] * share;
-    judged.backward(gan.critic, {-share});
+    judged.backward(gan.critic, rising(judged));
     sample.backward(gan.generator, judged.d_x);
     sample.add_gradients(gan.generator, sums);
   }
@@ -140,9 +149,9 @@ inline MlpMeans mlp_step(MlpGan& gan, const MlpDraws& draws,
       const Values fake = Row(gan.generator, draws.noise[at(b)]).y.back();
       const Values& real = draws.real[at(b)];
       Row of_real(gan.critic, real), of_fake(gan.critic, fake);
-      of_real.backward(gan.critic, {-share});
+      of_real.backward(gan.critic, rising(of_real));
       of_real.add_gradients(gan.critic, sums);
-      of_fake.backward(gan.critic, {share});
+      of_fake.backward(gan.critic, falling(of_fake));
       of_fake.add_gradients(gan.critic, sums);
       means.real += of_real.y.back()[0] * share;
       means.fake += of_fake.y.back()[0] * share;
