@@ -354,15 +354,17 @@ void TrainingRun<T>::train_classifiers_alone(Index first_step) {
 // A first partition that was found counts for as long as it is what rows are assigned by: before
 // the first assignment the classifiers learn it, from generators that have. (Untrained ones scatter
 // the rows, and it takes some hundred iterations to get part of the partition back.) A random
-// partition is nothing to learn.
+// partition is nothing to learn. Returns whether they were cancelled.
 template <class T>
-void TrainingRun<T>::pretrain_classifiers() {
-  if (settings_.critics_assign() || settings_.init == InitialPartition::random) return;
+bool TrainingRun<T>::pretrain_classifiers(const std::function<bool()>& cancelled) {
+  if (settings_.critics_assign() || settings_.init == InitialPartition::random) return false;
   // Samples that none of the first 2^30 classifier steps draws.
   constexpr Index kFirst = Index{1} << 30;
   for (Index i = 0; i < settings_.pretrain; ++i) {
     train_classifiers_alone(kFirst + i * settings_.classifier_steps);
+    if (cancelled()) return true;
   }
+  return false;
 }
 
 // Of the networks as they are; nothing where classifiers assign.
@@ -465,7 +467,7 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
     outcome.cancelled = cancelled();
   }
 
-  if (!outcome.cancelled) pretrain_classifiers();
+  outcome.cancelled = outcome.cancelled || pretrain_classifiers(cancelled);
   // Those of the first iteration; all others are trained beside the critics of the one before.
   train_classifiers_alone(0);
   calibrate_scores();

@@ -64,7 +64,7 @@ class TrainingRun final : public Trainer::Run {
   void train_classifiers(Index first_step);
   void train_classifiers_beside(Index first_step);
   void train_classifiers_alone(Index first_step);
-  void pretrain_classifiers();
+  bool pretrain_classifiers(const std::function<bool()>& cancelled);
   void calibrate_scores();
   void classify_pool();
   void m_steps(const kernels::PoolView& pool, Index foreign, bool clip,

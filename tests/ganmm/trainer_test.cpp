@@ -323,6 +323,21 @@ TEST_CASE("trainer: cancelling keeps a complete result") {
   CHECK(run.outcome.assignments.size() == 100);
 }
 
+TEST_CASE("trainer: cancelling ends the steps that classifiers learn the first partition by") {
+  const auto data = test::blobs(100, 2, 3);
+  Settings s = quick(3, 1);
+  s.init = InitialPartition::kmeans;
+  s.pretrain = 20;
+  int polls = 0;
+  TrainerCallbacks callbacks;
+  callbacks.cancelled = [&] { return ++polls > 25; };
+  const Run run = train(s, data, 1, callbacks);
+  CHECK(run.outcome.cancelled);
+  CHECK(polls == 26);  // after 20 iterations of pre-training and 6 of 20 steps of the classifiers
+  CHECK(run.outcome.iterations == 0);
+  CHECK(run.outcome.assignments.size() == 100);
+}
+
 TEST_CASE("trainer: memory is planned completely before training") {
   Training training(quick(3, 2), test::blobs(100, 2, 3), 2);
   Trainer& trainer = training.trainer;
