@@ -2,12 +2,11 @@
 #include "io/atomic_file.h"
 #include "tools/bench_step.h"
 #include "tools/commands.h"
+#include "tools/environment.h"
 #include "tools/metrics_json.h"
 #include "tools/options.h"
 
 #include <CLI/CLI.hpp>
-#include <ctime>
-#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -26,43 +25,6 @@ struct BenchArguments {
   double seconds = 1.0;
   bool ops = false;
 };
-
-std::string processor() {
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);) {
-    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
-  }
-  return "unknown";
-}
-
-std::string date() {
-  const std::time_t now = std::time(nullptr);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
-  return text;
-}
-
-Json environment(Device device, int threads) {
-  Json json{{"date", date()},
-            {"version", GANMM_VERSION},
-            {"compiler", GANMM_COMPILER},
-            {"build", GANMM_BUILD_TYPE},
-            {"backend", to_string(device)},
-            {"cpu", processor()},
-            {"vectors", cpu_instruction_set()},
-            {"threads", threads == 0 ? hardware_threads() : threads}};
-  if (device.kind == DeviceKind::cuda) {
-    const CudaStatus cuda = cuda_status();
-    const DeviceProperties& found = cuda.devices[static_cast<std::size_t>(device.index)];
-    json["gpu"] = found.name;
-    json["multiprocessors"] = found.multiprocessors;
-    json["driver"] = cuda.driver_version;
-    json["runtime"] = cuda.runtime_version;
-    json["cublas"] = cuda.cublas_version;
-    json["cudnn"] = cuda.cudnn_version;
-  }
-  return json;
-}
 
 Json ops_json(const StepResult& result, const Ceilings& ceilings) {
   double total = 0;
@@ -109,7 +71,7 @@ int run_bench(const BenchArguments& arguments) {
     modes = device.kind == DeviceKind::cpu ? std::vector<std::string>{"fp32"}
                                            : std::vector<std::string>{"fp32", "tf32", "bf16"};
   }
-  Json record{{"what", "step"}, {"environment", environment(device, arguments.device.threads)}};
+  Json record{{"what", "step"}, {"environment", environment_json(arguments.device)}};
   Json results = Json::array();
   std::cout
       << "one iteration of all pairs (generator step, 5 critic steps); floor: its products at\n"

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <ctime>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 namespace ganmm::tools {
@@ -20,9 +21,12 @@ std::string now() {
   return text.data();
 }
 
-std::string name_of(Device device) {
-  if (device.kind == DeviceKind::cpu) return cpu_instruction_set();
-  return cuda_status().devices.at(static_cast<std::size_t>(device.index)).name;
+std::string processor() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
 }
 
 }  // namespace
@@ -30,15 +34,26 @@ std::string name_of(Device device) {
 Json environment_json(const DeviceArguments& arguments) {
   const Device device = arguments.device();
   const std::string commit = build_commit();
-  return {{"version", GANMM_VERSION},
-          {"commit", commit.empty() ? Json() : Json(commit)},
-          {"compiler", GANMM_COMPILER},
-          {"build_type", GANMM_BUILD_TYPE},
-          {"backend", device.kind == DeviceKind::cpu ? "cpu" : "cuda"},
-          {"device", name_of(device)},
-          {"math", arguments.math},
-          {"threads", arguments.threads == 0 ? hardware_threads() : arguments.threads},
-          {"date", now()}};
+  Json json{{"date", now()},
+            {"version", GANMM_VERSION},
+            {"commit", commit.empty() ? Json() : Json(commit)},
+            {"compiler", GANMM_COMPILER},
+            {"build", GANMM_BUILD_TYPE},
+            {"backend", device.kind == DeviceKind::cpu ? "cpu" : "cuda"},
+            {"cpu", processor()},
+            {"vectors", cpu_instruction_set()},
+            {"threads", arguments.threads == 0 ? hardware_threads() : arguments.threads}};
+  if (device.kind == DeviceKind::cuda) {
+    const CudaStatus cuda = cuda_status();
+    const DeviceProperties& found = cuda.devices.at(static_cast<std::size_t>(device.index));
+    json["gpu"] = found.name;
+    json["multiprocessors"] = found.multiprocessors;
+    json["driver"] = cuda.driver_version;
+    json["runtime"] = cuda.runtime_version;
+    json["cublas"] = cuda.cublas_version;
+    json["cudnn"] = cuda.cudnn_version;
+  }
+  return json;
 }
 
 }  // namespace ganmm::tools

@@ -8,7 +8,8 @@
 
 namespace ganmm::tools {
 
-// Version, commit, build, device, threads and the time in UTC.
+// The time in UTC, version, commit, build, processor and threads, and of a GPU its name and
+// libraries.
 nlohmann::ordered_json environment_json(const DeviceArguments& arguments);
 
 // Of the checkout at the last build, "-dirty" behind it with changes that are in no commit; empty

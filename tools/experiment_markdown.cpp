@@ -171,9 +171,9 @@ std::string experiment_markdown(const ExperimentCall& call, const ExperimentData
   if (environment["commit"].is_string()) {
     out << " (" << environment["commit"].get<std::string>() << ')';
   }
-  out << ", " << environment["backend"].get<std::string>() << " ("
-      << environment["device"].get<std::string>() << "), " << environment["math"].get<std::string>()
-      << ", " << environment["threads"].get<int>() << " threads, "
+  const Json& device = environment[environment.contains("gpu") ? "gpu" : "cpu"];
+  out << ", " << environment["backend"].get<std::string>() << " (" << device.get<std::string>()
+      << "), " << call.device.math << ", " << environment["threads"].get<int>() << " threads, "
       << environment["date"].get<std::string>() << ".\n";
   return out.str();
 }

@@ -65,6 +65,7 @@ Json experiment_json(const ExperimentCall& call, const ExperimentData& data,
             {"checksum", data.checksum}}},
           {"seeds", call.seeds},
           {"environment", environment_json(call.device)},
+          {"math", call.device.math},
           {"summary", summary_json(summarise(call.experiment, runs))},
           {"runs", records}};
 }
