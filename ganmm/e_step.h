@@ -1,5 +1,5 @@
-// The E-step: train the classifiers on samples of the generators, or take the statistics of the
-// critics' scores on them, and classify data rows.
+// The E-step: train the classifiers on samples of the generators, or take what makes logits of the
+// critics' scores, and classify data rows.
 #pragma once
 
 #include "ganmm/row_logits.h"
@@ -53,8 +53,9 @@ class EStep {
 
   // The statistics that make logits of the critics' scores (mixture.score_centre, score_scale) of
   // components [first, first + groups): from `batch` samples of each, which depend on clock->step,
-  // or from their shares of the last partition. Called again before these change, the result is the
-  // same. Raw scores have none.
+  // or from their shares of the last partition, equal before the first. Called again before these
+  // change, the result is the same: a component that was restarted counts as empty until the next
+  // partition. Raw scores have none.
   void calibrate(Context& ctx, const Mixture<T>& mixture, const EStepBuffers& shared, Index first,
                  const kernels::Clock* clock);
 

@@ -18,7 +18,7 @@ namespace ganmm {
 // Statistics of the last critic step and the generator step, one value per component [R*N].
 struct MStepLosses {
   MStepLosses(Arena& arena, Index components);
-  Buffer<float> real, fake;  // mean critic score
+  Buffer<float> real, fake;  // mean critic score, whatever the objective makes of it
   Buffer<float> penalty;     // wgan-gp
   Buffer<float> generated;   // mean critic score of the generator step's samples
 };

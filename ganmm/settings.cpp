@@ -173,7 +173,7 @@ Settings Settings::resolved(Index rows, Shape item) const {
   const auto expect = [&](bool good, const auto&... parts) { problems.expect(good, parts...); };
   const bool image = item.rank() == 3;
   if (s.net == NetKind::automatic) {
-    const bool plain = s.method == Method::ganmm && s.objective == Objective::wgan_gp;
+    const bool plain = s.method == Method::ganmm && s.objective != Objective::wgan_clip;
     s.net = !image || item[0] < 8 || item[1] < 8 ? NetKind::mlp
             : plain                              ? NetKind::codes
                                                  : NetKind::conv;
@@ -222,10 +222,10 @@ Settings Settings::resolved(Index rows, Shape item) const {
            to_string(s.sigma));
     expect(s.net != NetKind::conv || s.objective != Objective::wgan_clip, "method ",
            to_string(s.method), ": expected critics that score a row by itself, found those of ",
-           "conv nets under wgan-clip, which have batch norm; use --objective wgan-gp");
+           "conv nets under wgan-clip, which have batch norm; use --objective wgan-gp or gan");
     expect(s.critic_score != CriticScore::share || s.objective == Objective::gan,
            "critic score: expected share with objective gan alone, whose scores are log ratios of ",
-           "densities, found it with ", to_string(s.objective));
+           "densities, found it with ", to_string(s.objective), "; use --objective gan");
   }
 
   expect(rows <= kMaxRows, "data: expected at most ", kMaxRows, " rows, found ", rows);

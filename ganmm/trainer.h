@@ -37,13 +37,14 @@ struct Report {
   Index iteration = 0;  // EM iterations done
   double seconds = 0;   // since training began
   struct Mixture {
-    double changed = 0;            // share of points that changed component since the last check
-    double confidence = 0;         // mean over points of the largest posterior
-    double classifier_loss = 0;    // 0 where there is none
-    double critic_loss = 0;        // mean over components of mean f(fake) - mean f(real)
-    double penalty = 0;            // mean over components
-    double generator_loss = 0;     // mean over components of -mean f(G(z))
-    std::vector<Index> sizes;      // points per component
+    double changed = 0;          // share of points that changed component since the last check
+    double confidence = 0;       // mean over points of the largest posterior
+    double classifier_loss = 0;  // 0 where there is none
+    double critic_loss = 0;      // mean over components of mean f(fake) - mean f(real); with
+                                 // objective gan this and generator_loss are not what is minimised
+    double penalty = 0;          // mean over components
+    double generator_loss = 0;   // mean over components of -mean f(G(z))
+    std::vector<Index> sizes;    // points per component
     std::vector<Index> restarted;  // components that were empty and have been restarted
     bool diverged = false;         // its posteriors are not numbers any more
   };
@@ -59,7 +60,8 @@ struct Report {
 struct TrainerCallbacks {
   std::function<void(const Report&)> report;      // at every check
   std::function<void(Index iteration)> progress;  // after every iteration, pre-training < 0
-  std::function<bool()> cancelled;                // polled after every iteration
+  std::function<bool()> cancelled;                // polled after every iteration and every step of
+                                                  // the classifiers' pre-training
                                                   // Where many iterations are one launch: for each
                                                   // of them, and once, when it is handed over.
   bool assignments =

@@ -449,7 +449,7 @@ TrainingOutcome TrainingRun<T>::run(const TrainerCallbacks& callbacks) {
     settled = few ? settled + 1 : 0;
   };
 
-  if (settings_.pretrain > 0 && settings_.pool == rows_) partition_assigned();
+  if (settings_.pool == rows_) partition_assigned();
   iteration_.clear();
   const auto progress = [&](Index first, Index count) {
     for (Index i = first; callbacks.progress && i < first + count; ++i) callbacks.progress(i);

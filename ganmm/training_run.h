@@ -64,11 +64,13 @@ class TrainingRun final : public Trainer::Run {
   void train_classifiers(Index first_step);
   void train_classifiers_beside(Index first_step);
   void train_classifiers_alone(Index first_step);
-  bool pretrain_classifiers(const std::function<bool()>& cancelled);
   void calibrate_scores();
   void classify_pool();
   void m_steps(const kernels::PoolView& pool, Index foreign, bool clip,
                const std::function<void()>& generators_ready);
+
+  // Before the first iteration: such steps of the classifiers
+  bool pretrain_classifiers(const std::function<bool()>& cancelled);
 
   // Every `check_every` iterations
   Report check(Index iteration);

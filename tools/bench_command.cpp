@@ -161,7 +161,7 @@ Command add_bench(CLI::App& program) {
                   "on a CPU without the minutes of 'conv 64'")
       ->check(CLI::IsMember(nets).description(""))
       ->capture_default_str();
-  app->add_option("--objective", arguments->objective, "wgan-gp or wgan-clip")
+  app->add_option("--objective", arguments->objective, "wgan-gp, wgan-clip or gan")
       ->check(CLI::IsMember({"wgan-gp", "wgan-clip"}).description(""))
       ->capture_default_str();
   app->add_option("--clusters", arguments->clusters,

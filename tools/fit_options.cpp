@@ -156,8 +156,8 @@ void FitArguments::add_training(CLI::App& app) {
   const auto of_all_methods = app.get_options().size();
   add(app, "--batch", &Settings::batch, "rows per critic step; dec: per step, 256");
   add(app, "--learning-rate", &Settings::learning_rate,
-      "of critics and generators; 0: 2e-4 (wgan-gp), 5e-5 (wgan-clip); dec: of encoder and "
-      "centres, 0: 1e-4");
+      "of critics and generators; 0: 2e-4, with wgan-clip 5e-5; dec: of encoder and centres, 0: "
+      "1e-4");
   const auto of_all_nets = app.get_options().size();
   add(app, "--pretrain", &Settings::pretrain,
       "iterations on the first partition before the first EM iteration; unless it is random "

@@ -140,8 +140,8 @@ def measure(module, task, problem):
         done += unit
     count = max(int(task["seconds"] / BLOCKS / once), 1)
     count = -(-count // unit) * unit
-    # Where one iteration takes longer than the whole measurement should, ten take too long.
-    number = BLOCKS if once <= task["seconds"] else FEW_BLOCKS
+    # Where one block takes longer than the whole measurement should, ten take too long.
+    number = BLOCKS if count * once <= task["seconds"] else FEW_BLOCKS
     blocks = [1e3 * timed(count) for _ in range(number)]
     middle = statistics.median(blocks)
     host = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -161,7 +161,7 @@ TEST_CASE("settings: names are parsed back and unknown ones list the choices") {
        {NetKind::automatic, NetKind::mlp, NetKind::small, NetKind::codes, NetKind::conv}) {
     CHECK(parse_net(to_string(kind)) == kind);
   }
-  for (const auto kind : {Objective::wgan_gp, Objective::wgan_clip}) {
+  for (const auto kind : {Objective::wgan_gp, Objective::wgan_clip, Objective::gan}) {
     CHECK(parse_objective(to_string(kind)) == kind);
   }
   for (const auto kind : {Select::confidence, Select::consensus, Select::all}) {

@@ -129,7 +129,7 @@ void check_agreement(const Settings& settings, const io::Dataset& data, MathMode
 TEST_SUITE("gpu") {
   TEST_CASE("trainer: dense nets train on CUDA as on the CPU") {
     const auto data = test::blobs(90, 3, 3);
-    for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip}) {
+    for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip, Objective::gan}) {
       for (const Index clusters : {1, 7, 10}) {
         CAPTURE(clusters);
         check_agreement(small(clusters, clusters == 7 ? 2 : 1, objective), data, MathMode::fp32,
@@ -146,7 +146,7 @@ TEST_SUITE("gpu") {
   }
 
   TEST_CASE("trainer: convolutional nets train on CUDA as on the CPU") {
-    for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip}) {
+    for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip, Objective::gan}) {
       Settings s = small(2, 1, objective);
       s.net = NetKind::conv;
       s.width = 2;

@@ -60,7 +60,7 @@ Run train(const Settings& settings, const io::Dataset& data, int threads,
 
 TEST_CASE("trainer: the same seed gives the same bits for one, two and five lanes") {
   const auto data = test::blobs(300, 3, 4);
-  for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip}) {
+  for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip, Objective::gan}) {
     for (const auto init : kStarts) {
       Settings s = quick(4, 3);
       s.objective = objective;
@@ -136,9 +136,9 @@ TEST_CASE("trainer: generators begin as the Gaussians of their rows") {
   }
 }
 
-TEST_CASE("trainer: convolutional nets train with both objectives and leave the start") {
+TEST_CASE("trainer: convolutional nets train with every objective and leave the start") {
   const auto data = test::small_images(60, 9, 7);
-  for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip}) {
+  for (const auto objective : {Objective::wgan_gp, Objective::wgan_clip, Objective::gan}) {
     Settings s = quick(2, 1);
     s.net = NetKind::conv;
     s.objective = objective;

@@ -344,10 +344,11 @@ TEST_CASE("cli: a Gaussian mixture writes a run folder that predict and sample r
 TEST_CASE("cli: ganmm-em has ganmm's files, and a choice of the score that decides") {
   const Workplace place;
   place.write("points.npy", blobs(200, 2).values);
-  for (const std::string score : {"raw", "centred", "standardized"}) {
+  for (const std::string score : {"raw", "centred", "standardized", "share"}) {
     CAPTURE(score);
     const Outcome fitted = place.run("fit points.npy -k 3 --method ganmm-em --critic-score " +
-                                     score + " --select consensus --json --out run" + kShort);
+                                     score + (score == "share" ? " --objective gan" : "") +
+                                     " --select consensus --json --out run" + kShort);
     check_success(fitted);
     const auto metrics = nlohmann::json::parse(fitted.out);
     CHECK(metrics["method"] == "ganmm-em");

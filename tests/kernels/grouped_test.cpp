@@ -295,6 +295,13 @@ GANMM_DEVICE_CASE("grouped: losses and penalties of N equal N of 1") {
         wasserstein_signal<T>(ctx, d_score.view().slice(first, count), 11, 7);
       },
       [&] { return d_score.bits(); });
+  const Rows<T> score(ctx, 33, {1}, 5);
+  check_portions(
+      [&](Index first, Index count) {
+        logistic_signal<T>(ctx, d_score.view().slice(first, count),
+                           score.input().slice(first, count), 11, 22);
+      },
+      [&] { return d_score.bits(); });
 }
 
 GANMM_DEVICE_CASE("grouped: reductions of N equal N of 1") {
@@ -330,6 +337,13 @@ GANMM_DEVICE_CASE("grouped: statistics and logits of N critics equal those of 1"
                        centre.input().slice(first, count), scale.input().slice(first, count));
       },
       [&] { return logits.bits(); });
+  const GuardBuffer<std::int32_t> begin(ctx, {0, 2, 2, 7, 11, 0, 1, 4, 9, 30});
+  Param<float> shares(ctx, kGroups, {1});
+  check_portions(
+      [&](Index first, Index count) {
+        share_centres(ctx, shares.view().slice(first, count), begin.data(), 4, first);
+      },
+      [&] { return shares.bits(); });
 }
 
 GANMM_DEVICE_CASE("grouped: fills of N equal N fills of 1") {
