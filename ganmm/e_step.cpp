@@ -108,7 +108,6 @@ void EStep<T>::train_classifier(Context& ctx, const Mixture<T>& mixture, const E
 template <class T>
 void EStep<T>::calibrate(Context& ctx, const Mixture<T>& mixture, const EStepBuffers& shared,
                          Index first, const kernels::Clock* clock) {
-  if (settings_.critic_score == CriticScore::raw) return;
   if (settings_.critic_score == CriticScore::share) {
     kernels::share_centres(ctx, mixture.score_centre_of(first, groups_), shared.begin.data(),
                            mixture.components, first);

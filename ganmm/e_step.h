@@ -55,7 +55,7 @@ class EStep {
   // components [first, first + groups): from `batch` samples of each, which depend on clock->step,
   // or from their shares of the last partition, equal before the first. Called again before these
   // change, the result is the same: a component that was restarted counts as empty until the next
-  // partition. Raw scores have none.
+  // partition. Not for raw scores, which have none.
   void calibrate(Context& ctx, const Mixture<T>& mixture, const EStepBuffers& shared, Index first,
                  const kernels::Clock* clock);
 

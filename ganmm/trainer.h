@@ -61,7 +61,7 @@ struct TrainerCallbacks {
   std::function<void(const Report&)> report;      // at every check
   std::function<void(Index iteration)> progress;  // after every iteration, pre-training < 0
   std::function<bool()> cancelled;                // polled after every iteration and every step of
-                                                  // the classifiers' pre-training
+                                                  // the classifiers' pre-training.
                                                   // Where many iterations are one launch: for each
                                                   // of them, and once, when it is handed over.
   bool assignments =

@@ -367,10 +367,10 @@ bool TrainingRun<T>::pretrain_classifiers(const std::function<bool()>& cancelled
   return false;
 }
 
-// Of the networks as they are; nothing where classifiers assign.
+// Of the networks as they are; nothing where classifiers assign or raw scores decide.
 template <class T>
 void TrainingRun<T>::calibrate_scores() {
-  if (!settings_.critics_assign()) return;
+  if (!settings_.critics_assign() || settings_.critic_score == CriticScore::raw) return;
   [[maybe_unused]] const TraceRange range("score statistics");
   lanes_.for_each(mixture_.groups() / lane_groups_, [&](int lane, Index task) {
     work(lane).e_step.calibrate(lanes_.context(lane), mixture_, shared_, task * lane_groups_,

@@ -1,4 +1,5 @@
-// M-steps in one op (kernels/mlp_step.h) against M-steps layer by layer.
+// M-steps in one op (kernels/mlp_step.h) against M-steps layer by layer, these against the
+// definition.
 #include "ganmm/m_step.h"
 #include "kernels/core/rng.h"
 #include "kernels/cpu/mlp_step.h"
