@@ -1,6 +1,8 @@
 #include "kernels/gaussian.h"
 
 #include "kernels/backend.h"
+#include "kernels/cpu/gemm_loops.h"
+#include "kernels/cpu/isa.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,65 +11,78 @@ namespace ganmm::kernels::cpu {
 
 namespace {
 
-// Columns of a product x P that are made together, and rows whose products with the same part of a
-// matrix follow each other. Every element is a sum in the order of the features, whatever they are.
-constexpr Index kColumns = 8;
-constexpr Index kRows = 8;
+// Rows that go through a matrix together, and the side of the tiles of features in which they do:
+// centred rows and their product stay in the second-level cache.
+constexpr Index kRows = 64;
+constexpr Index kTile = 64;
 
-// |d P|^2 for one row d = x - mean.
+void multiply(const Product<double>& product) {
+  static const Multiply<double> best = multiply_loops<double>(best_isa());
+  best(product);
+}
+
+// length[b] = |(x[b] - mean) P|^2 of `count` <= kRows rows from `first`. P is upper triangular: a
+// tile of columns needs the features up to its last one alone. Every element of the product is a
+// sum in the order of the features, whatever the tiles.
 template <class T>
-double squared_length(const T* x, const double* mean, const double* factor, Index features) {
-  double length = 0;
-  for (Index first = 0; first < features; first += kColumns) {
-    const Index columns = std::min(kColumns, features - first);
-    double y[kColumns] = {};
-    for (Index i = 0; i < first + columns; ++i) {
-      const double difference = static_cast<double>(x[i]) - mean[i];
-      const double* __restrict row = factor + i * features + first;
-      if (columns == kColumns) {
-        for (Index j = 0; j < kColumns; ++j) y[j] += difference * row[j];
-      } else {
-        for (Index j = 0; j < columns; ++j) y[j] += difference * row[j];
+void squared_lengths(double* length, const GroupView<const T>& data, Index group, Index first,
+                     Index count, const double* mean, const double* factor, Index features) {
+  double centred[kRows * kTile];
+  double product[kRows * kTile];
+  std::fill_n(length, count, 0.0);
+  for (Index column = 0; column < features; column += kTile) {
+    const Index columns = std::min(kTile, features - column);
+    for (Index feature = 0; feature <= column; feature += kTile) {
+      const Index depth = std::min(kTile, features - feature);
+      for (Index b = 0; b < count; ++b) {
+        const T* x = data.row(group, first + b) + feature;
+        for (Index i = 0; i < depth; ++i) {
+          centred[b * kTile + i] = static_cast<double>(x[i]) - mean[feature + i];
+        }
+      }
+      Product<double> p = {};
+      p.c = product, p.c_row = kTile;
+      p.a = centred, p.a_row = kTile, p.a_col = 1;
+      p.b = factor + feature * features + column, p.b_row = features, p.b_col = 1;
+      p.rows = count, p.cols = columns, p.inner = depth;
+      p.accumulate = feature > 0;
+      multiply(p);
+    }
+    for (Index b = 0; b < count; ++b) {
+      for (Index j = 0; j < columns; ++j) {
+        length[b] += product[b * kTile + j] * product[b * kTile + j];
       }
     }
-    for (Index j = 0; j < columns; ++j) length += y[j] * y[j];
   }
-  return length;
 }
 
 template <class T>
-double squared_length_diagonal(const T* x, const double* mean, const double* factor,
-                               Index features) {
-  double length = 0;
-  for (Index i = 0; i < features; ++i) {
-    const double y = (static_cast<double>(x[i]) - mean[i]) * factor[i];
-    length += y * y;
+void squared_lengths_diagonal(double* length, const GroupView<const T>& data, Index group,
+                              Index first, Index count, const double* mean, const double* factor,
+                              Index features) {
+  for (Index b = 0; b < count; ++b) {
+    const T* x = data.row(group, first + b);
+    length[b] = 0;
+    for (Index i = 0; i < features; ++i) {
+      const double y = (static_cast<double>(x[i]) - mean[i]) * factor[i];
+      length[b] += y * y;
+    }
   }
-  return length;
 }
 
-// Adds the moments of `rows` <= kRows centred rows [rows][D], zeros beyond, of these weights.
-void add_moments(double* __restrict moments, const double* weight, const double* __restrict centred,
-                 Index features, bool diagonal) {
-  double* __restrict first = moments + 1;
-  double* __restrict second = first + features;
-  for (Index b = 0; b < kRows; ++b) moments[0] += weight[b];
-  for (Index i = 0; i < features; ++i) {
-    double scaled[kRows];
-    for (Index b = 0; b < kRows; ++b) {
-      scaled[b] = weight[b] * centred[b * features + i];
-      first[i] += scaled[b];
-    }
-    if (diagonal) {
-      for (Index b = 0; b < kRows; ++b) second[i] += scaled[b] * centred[b * features + i];
-      continue;
-    }
-    double* __restrict row = second + i * features;
-    for (Index j = i; j < features; ++j) {
-      double sum = row[j];
-      for (Index b = 0; b < kRows; ++b) sum += scaled[b] * centred[b * features + j];
-      row[j] = sum;
-    }
+// second += the sum over `count` rows of scaled^T centred, both [rows][D]: the upper triangle, and
+// what else the tiles on its diagonal cover.
+void add_second_moments(double* second, const double* scaled, const double* centred, Index count,
+                        Index features) {
+  for (Index column = 0; column < features; column += kTile) {
+    const Index columns = std::min(kTile, features - column);
+    Product<double> p = {};
+    p.c = second + column, p.c_row = features;
+    p.a = scaled, p.a_row = 1, p.a_col = features;
+    p.b = centred + column, p.b_row = features, p.b_col = 1;
+    p.rows = column + columns, p.cols = columns, p.inner = count;
+    p.accumulate = true;
+    multiply(p);
   }
 }
 
@@ -83,12 +98,14 @@ void gaussian_log_density(Context&, GroupView<double> log_density, GroupView<con
       const double* mean = gaussians.mean + g * features;
       const double* factor =
           gaussians.factor + (gaussians.shared ? r : g) * gaussians.factor_elements();
-      for (Index b = 0; b < log_density.batch; ++b) {
-        const T* x = data.row(data.groups == 1 ? 0 : r, b);
-        const double length = gaussians.diagonal
-                                  ? squared_length_diagonal(x, mean, factor, features)
-                                  : squared_length(x, mean, factor, features);
-        log_density.row(r, b)[k] = gaussians.offset[g] - 0.5 * length;
+      const auto measure = gaussians.diagonal ? squared_lengths_diagonal<T> : squared_lengths<T>;
+      for (Index first = 0; first < log_density.batch; first += kRows) {
+        const Index count = std::min(kRows, log_density.batch - first);
+        double length[kRows];
+        measure(length, data, data.groups == 1 ? 0 : r, first, count, mean, factor, features);
+        for (Index b = 0; b < count; ++b) {
+          log_density.row(r, first + b)[k] = gaussians.offset[g] - 0.5 * length[b];
+        }
       }
     }
   }
@@ -117,29 +134,35 @@ void weighted_moments(Context& ctx, double* moments, GroupView<const double> wei
   const Index count = moment_count(features, diagonal);
   Scratch::Frame frame(ctx.scratch());
   auto* centred = frame.take<double>(kRows * features);
+  auto* scaled = frame.take<double>(kRows * features);
   for (Index g = 0; g < weight.groups * components; ++g) {
     const Index r = g / components, k = g % components;
     const double* centre = shift + g * features;
-    double* own = moments + g * count;
-    std::fill_n(own, count, 0.0);
-    for (Index first = 0; first < weight.batch; first += kRows) {
-      double w[kRows] = {};
-      for (Index b = 0; b < kRows; ++b) {
-        double* row = centred + b * features;
-        if (first + b >= weight.batch) {
-          std::fill_n(row, features, 0.0);
-          continue;
-        }
-        w[b] = weight.row(r, first + b)[k];
-        const T* x = data.row(data.groups == 1 ? 0 : r, first + b);
-        for (Index i = 0; i < features; ++i) row[i] = static_cast<double>(x[i]) - centre[i];
+    double* __restrict first = moments + g * count + 1;
+    double* __restrict second = first + features;
+    std::fill_n(moments + g * count, count, 0.0);
+    Index held = 0;  // rows that wait for their products
+    for (Index b = 0; b < weight.batch; ++b) {
+      const double w = weight.row(r, b)[k];
+      if (w == 0) continue;  // a row that belongs to others, as most of them do
+      const T* x = data.row(data.groups == 1 ? 0 : r, b);
+      double* __restrict row = centred + held * features;
+      double* __restrict own = scaled + held * features;
+      moments[g * count] += w;
+      for (Index i = 0; i < features; ++i) {
+        row[i] = static_cast<double>(x[i]) - centre[i];
+        own[i] = w * row[i];
+        first[i] += own[i];
       }
-      // Rows that belong to others, as most of them do.
-      if (std::all_of(w, w + kRows, [](double value) { return value == 0; })) continue;
-      add_moments(own, w, centred, features, diagonal);
+      if (diagonal) {
+        for (Index i = 0; i < features; ++i) second[i] += own[i] * row[i];
+      } else if (++held == kRows) {
+        add_second_moments(second, scaled, centred, held, features);
+        held = 0;
+      }
     }
     if (diagonal) continue;
-    double* second = own + 1 + features;
+    add_second_moments(second, scaled, centred, held, features);
     for (Index i = 0; i < features; ++i) {
       for (Index j = 0; j < i; ++j) second[i * features + j] = second[j * features + i];
     }
@@ -147,7 +170,7 @@ void weighted_moments(Context& ctx, double* moments, GroupView<const double> wei
 }
 
 Index moments_workspace(Index features) {
-  return aligned_bytes<double>(checked_multiply(kRows, features));
+  return 2 * aligned_bytes<double>(checked_multiply(kRows, features));
 }
 
 template void gaussian_log_density<float>(Context&, GroupView<double>, GroupView<const float>,

@@ -1,5 +1,4 @@
-// Products of one group after the other: single precision by the vector loops of gemm_loops.inc,
-// double precision, which exists for gradient checks, by plain ones.
+// Products of one group after the other by the vector loops of gemm_loops.inc.
 //
 // There is no library path. On one AVX-512 core the vector loops reach 0.9 to 1.7 times the rate of
 // oneDNN's sgemm on every product of the networks (0.75 at 1024 x 1024 x 1024, which none has), and
@@ -8,8 +7,6 @@
 #include "kernels/backend.h"
 #include "kernels/cpu/gemm_loops.h"
 #include "kernels/cpu/isa.h"
-
-#include <algorithm>
 
 namespace ganmm::kernels::cpu {
 
@@ -20,7 +17,6 @@ template <class T>
 struct Operand {
   const T* data;
   Index row, col;
-  const T& operator()(Index i, Index j) const { return data[i * row + j * col]; }
 };
 
 template <class T>
@@ -30,23 +26,6 @@ Operand<T> operand(const MatrixView<const T>& matrix, Transpose transpose, Index
   return {data, matrix.row_stride, 1};
 }
 
-// One group by plain loops: rows of c stay in cache while b is read row by row.
-template <class T>
-void multiply(T* c, Index row_stride, Index rows, Index cols, Index inner, const Operand<T>& a,
-              const Operand<T>& b, Write write, const T* bias) {
-  for (Index i = 0; i < rows; ++i) {
-    T* row = c + i * row_stride;
-    if (write == Write::overwrite) std::fill(row, row + cols, T{0});
-    for (Index l = 0; l < inner; ++l) {
-      const T factor = a(i, l);
-      for (Index j = 0; j < cols; ++j) row[j] += factor * b(l, j);
-    }
-    if (bias != nullptr) {
-      for (Index j = 0; j < cols; ++j) row[j] += bias[j];
-    }
-  }
-}
-
 Finish finish_of(Activation activation) {
   if (activation.kind == ActivationKind::relu) return Finish::relu;
   return activation.kind == ActivationKind::leaky_relu ? Finish::piecewise : Finish::none;
@@ -54,7 +33,8 @@ Finish finish_of(Activation activation) {
 
 }  // namespace
 
-Multiply multiply_loops(Isa isa) {
+template <class T>
+Multiply<T> multiply_loops(Isa isa) {
 #if defined(__x86_64__)
   if (isa == Isa::avx512) return avx512::multiply;
   if (isa == Isa::avx2) return avx2::multiply;
@@ -62,29 +42,25 @@ Multiply multiply_loops(Isa isa) {
   static_cast<void>(isa);
   return baseline::multiply;
 }
+template Multiply<float> multiply_loops<float>(Isa);
+template Multiply<double> multiply_loops<double>(Isa);
 
 template <class T>
 void gemm(Context& ctx, MatrixView<T> c, MatrixView<const T> a, Transpose transpose_a,
           MatrixView<const T> b, Transpose transpose_b, Write write, const Epilogue<T>& epilogue) {
   const Index inner = transpose_a == Transpose::yes ? a.rows : a.cols;
-  // The vector loops apply a piecewise linear activation to the tile they hold in registers.
-  const bool finish_in_loops = std::is_same_v<T, float> && epilogue.activation.piecewise_linear();
+  // The loops apply a piecewise linear activation to the tile they hold in registers.
+  const Finish finish = finish_of(epilogue.activation);
+  static const Multiply<T> multiply = multiply_loops<T>(best_isa());
   for (Index g = 0; g < c.groups; ++g) {
-    T* target = c.data + g * c.group_stride;
     const Operand<T> left = operand(a, transpose_a, g);
     const Operand<T> right = operand(b, transpose_b, g);
-    const T* bias = epilogue.bias.data == nullptr ? nullptr : epilogue.bias.group(g);
-    if constexpr (std::is_same_v<T, float>) {
-      static const Multiply multiply_best = multiply_loops(best_isa());
-      multiply_best({target, c.row_stride, left.data, left.row, left.col, right.data, right.row,
-                     right.col, c.rows, c.cols, inner, write == Write::accumulate, bias,
-                     finish_of(epilogue.activation),
-                     static_cast<float>(epilogue.activation.slope)});
-    } else {
-      multiply(target, c.row_stride, c.rows, c.cols, inner, left, right, write, bias);
-    }
+    multiply({c.data + g * c.group_stride, c.row_stride, left.data, left.row, left.col, right.data,
+              right.row, right.col, c.rows, c.cols, inner, write == Write::accumulate,
+              epilogue.bias.data == nullptr ? nullptr : epilogue.bias.group(g), finish,
+              static_cast<T>(epilogue.activation.slope)});
   }
-  if (!finish_in_loops && !epilogue.activation.identity()) {
+  if (!epilogue.activation.piecewise_linear()) {
     const GroupView<T> items(c.data, c.groups, c.rows, {c.cols}, c.group_stride, c.row_stride);
     cpu::activation_forward<T>(ctx, items, items, epilogue.activation);
   }

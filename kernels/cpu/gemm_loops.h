@@ -1,4 +1,4 @@
-// The single precision product loops, compiled once per instruction set (kernels/cpu/isa.h).
+// The product loops, compiled once per instruction set (kernels/cpu/isa.h) and precision.
 #pragma once
 
 #include <cstdint>
@@ -12,34 +12,40 @@ enum class Finish { none, relu, piecewise };
 
 // c (=|+=) a b, rows x inner times inner x cols, then bias and finish (only when not accumulating).
 // Element (i, j) of a matrix is data[i * row + j * col]; c has col = 1, a and b have one stride 1.
+template <class T>
 struct Product {
-  float* c;
+  T* c;
   std::int64_t c_row;
-  const float* a;
+  const T* a;
   std::int64_t a_row, a_col;
-  const float* b;
+  const T* b;
   std::int64_t b_row, b_col;
   std::int64_t rows, cols, inner;
   bool accumulate;
-  const float* bias;  // [cols] or null
+  const T* bias;  // [cols] or null
   Finish finish;
-  float slope;
+  T slope;
 };
 
 // The sum over `inner` runs in the same order, with the same roundings, for every element of a
 // column whatever `rows` is and wherever the row stands.
-using Multiply = void (*)(const Product& product);
+template <class T>
+using Multiply = void (*)(const Product<T>& product);
 
-Multiply multiply_loops(Isa isa);
+template <class T>
+Multiply<T> multiply_loops(Isa isa);
 
 namespace baseline {
-void multiply(const Product& product);
-}
+void multiply(const Product<float>& product);
+void multiply(const Product<double>& product);
+}  // namespace baseline
 namespace avx2 {
-void multiply(const Product& product);
-}
+void multiply(const Product<float>& product);
+void multiply(const Product<double>& product);
+}  // namespace avx2
 namespace avx512 {
-void multiply(const Product& product);
-}
+void multiply(const Product<float>& product);
+void multiply(const Product<double>& product);
+}  // namespace avx512
 
 }  // namespace ganmm::kernels::cpu

@@ -23,6 +23,7 @@ std::vector<Isa> instruction_sets() {
   return all;
 }
 
+template <class T>
 void check_product(Isa isa, const reference::GemmSize& size, bool ta, bool tb) {
   CAPTURE(static_cast<int>(isa));
   CAPTURE(size.m);
@@ -43,11 +44,11 @@ void check_product(Isa isa, const reference::GemmSize& size, bool ta, bool tb) {
         reference::activate({ActivationKind::leaky_relu, 0.25},
                             product[i] + bias_values[i % static_cast<std::size_t>(size.k)]);
   }
-  const Batch<float> a(ctx, 1, ta ? size.l : size.m, {ta ? size.m : size.l}, a_values);
-  const Batch<float> b(ctx, 1, tb ? size.k : size.l, {tb ? size.l : size.k}, b_values);
-  const Param<float> bias(ctx, 1, {size.k}, bias_values);
-  Batch<float> c(ctx, 1, size.m, {size.k}, Layout::gaps);
-  Product call{};
+  const Batch<T> a(ctx, 1, ta ? size.l : size.m, {ta ? size.m : size.l}, a_values);
+  const Batch<T> b(ctx, 1, tb ? size.k : size.l, {tb ? size.l : size.k}, b_values);
+  const Param<T> bias(ctx, 1, {size.k}, bias_values);
+  Batch<T> c(ctx, 1, size.m, {size.k}, Layout::gaps);
+  Product<T> call{};
   call.c = c.view().data;
   call.c_row = c.view().batch_stride;
   call.a = a.input().data;
@@ -61,33 +62,34 @@ void check_product(Isa isa, const reference::GemmSize& size, bool ta, bool tb) {
   call.inner = size.l;
   call.bias = bias.input().data;
   call.finish = Finish::piecewise;
-  call.slope = 0.25f;
-  multiply_loops(isa)(call);
+  call.slope = T{0.25};
+  multiply_loops<T>(isa)(call);
   check_equal(c.get(), activated);
   c.set(start);
   call.accumulate = true;
   call.bias = nullptr;
   call.finish = Finish::none;
-  multiply_loops(isa)(call);
+  multiply_loops<T>(isa)(call);
   check_equal(c.get(), start + product);
 }
 
 }  // namespace
 
-TEST_CASE("isa: products of small integers are exact in every instruction set and width") {
+TEST_CASE_TEMPLATE("isa: products of small integers are exact in every instruction set and width",
+                   T, float, double) {
   for (const Isa isa : instruction_sets()) {
     for (const bool ta : {false, true}) {
       for (const bool tb : {false, true}) {
 
         for (const Index width : kWidths) {
-          check_product(isa, {1, 3, width, 5}, ta, tb);
-          check_product(isa, {1, width, 3, 4}, ta, tb);
-          check_product(isa, {1, 4, 3, width}, ta, tb);
+          check_product<T>(isa, {1, 3, width, 5}, ta, tb);
+          check_product<T>(isa, {1, width, 3, 4}, ta, tb);
+          check_product<T>(isa, {1, 4, 3, width}, ta, tb);
         }
-        for (const Index width : {1, 15, 17, 33}) check_product(isa, {1, 5, 1, width}, ta, tb);
-        check_product(isa, {1, 50, 64, 19}, ta, tb);
-        check_product(isa, {1, 37, 203, 700}, ta, tb);
-        check_product(isa, {1, 300, 5, 7}, ta, tb);
+        for (const Index width : {1, 15, 17, 33}) check_product<T>(isa, {1, 5, 1, width}, ta, tb);
+        check_product<T>(isa, {1, 50, 64, 19}, ta, tb);
+        check_product<T>(isa, {1, 37, 203, 700}, ta, tb);
+        check_product<T>(isa, {1, 300, 5, 7}, ta, tb);
       }
     }
   }

@@ -1,0 +1,3 @@
+#define GANMM_DOUBLE
+#define GANMM_ISA baseline
+#include "kernels/cpu/gemm_loops.inc"
