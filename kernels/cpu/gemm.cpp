@@ -1,9 +1,10 @@
 // Products of one group after the other by the vector loops of gemm_loops.inc.
 //
-// There is no library path. On one AVX-512 core the vector loops reach 0.9 to 1.7 times the rate of
-// oneDNN's sgemm on every product of the networks (0.75 at 1024 x 1024 x 1024, which none has), and
-// that routine would break a promise: it blocks the inner axis by the size of the whole product, so
-// a row's bits would depend on how many rows are computed with it.
+// There is no library path. The vector loops reach 0.9 to 1.7 times the rate of oneDNN's sgemm on
+// the products of the mixtures' networks with AVX-512, 0.8 to 1.05 times on those of the
+// autoencoder for images with AVX2 (docs/results.md), and that routine would break a promise: it
+// blocks the inner axis by the size of the whole product, so a row's bits would depend on how many
+// rows are computed with it.
 #include "kernels/backend.h"
 #include "kernels/cpu/gemm_loops.h"
 #include "kernels/cpu/isa.h"
