@@ -3,14 +3,23 @@
 #include "io/atomic_file.h"
 #include "io/npy.h"
 #include "io/png.h"
+#include "tools/run_report.h"
 
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 namespace ganmm::tools {
 namespace {
 
 constexpr Index kSamplesPerCluster = 10;
+
+std::string bytes_of_file(const std::string& path) {
+  std::ostringstream bytes;
+  bytes << std::ifstream(path, std::ios::binary).rdbuf();
+  return bytes.str();
+}
 
 }  // namespace
 
@@ -41,16 +50,19 @@ std::vector<std::string> write_run_folder(const std::string& folder, const FitRe
   }
   save_model(result.model, place("model.safetensors"));
   io::write_file(place("history.csv"), history.text());
+  std::string samples_png;
   if (is_image(record.data.item) && io::has_png() && can_sample(result.model)) {
     const FitOptions& options = record.options;
     Lanes lanes(options.device, options.math, 1, options.conv_path);
     const auto samples =
         draw_samples(result.model, 0, clusters, kSamplesPerCluster, record.settings.seed, lanes);
-    write_sample_picture(place("samples.png"), samples, record.data.item, kSamplesPerCluster,
-                         range);
+    const std::string picture = place("samples.png");
+    write_sample_picture(picture, samples, record.data.item, kSamplesPerCluster, range);
+    samples_png = bytes_of_file(picture);
   } else {
     remove_old("samples.png");
   }
+  io::write_file(place("report.html"), run_report(metrics, history.text(), samples_png));
   io::write_file(place("metrics.json"), to_text(metrics));
   return names;
 }

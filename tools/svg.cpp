@@ -7,6 +7,17 @@
 namespace ganmm::tools {
 namespace {
 
+const char* name_of(Anchor anchor) {
+  switch (anchor) {
+  case Anchor::start: return "start";
+  case Anchor::middle: return "middle";
+  case Anchor::end: break;
+  }
+  return "end";
+}
+
+}  // namespace
+
 std::string escaped(const std::string& text) {
   std::string safe;
   for (const char c : text) {
@@ -20,17 +31,6 @@ std::string escaped(const std::string& text) {
   }
   return safe;
 }
-
-const char* name_of(Anchor anchor) {
-  switch (anchor) {
-  case Anchor::start: return "start";
-  case Anchor::middle: return "middle";
-  case Anchor::end: break;
-  }
-  return "end";
-}
-
-}  // namespace
 
 Svg::Svg(double width, double height) : width_(width), height_(height) {
   body_ << std::fixed << std::setprecision(1);

@@ -37,6 +37,9 @@ class Svg {
   double height_;
 };
 
+// Text as XML and HTML spell it.
+std::string escaped(const std::string& text);
+
 // A linear scale from values to pixels with round ticks about the values.
 struct Axis {
   std::vector<double> ticks;  // ascending, the first and the last are the ends

@@ -235,6 +235,10 @@ TEST_CASE("cli: fit, predict, score and sample agree on the same data") {
   check_contains(history, ",size_2,restarted,purity,ari,nmi\n10,");
   CHECK_FALSE(place.exists("run/samples.png"));
   CHECK_FALSE(place.exists("run/assignments-all.npy"));
+  const std::string report = place.read("run/report.html");
+  check_contains(report, "3 clusters of points.npy");
+  check_contains(report, ">cluster sizes of restart 0</text>");
+  CHECK(report.find("data:image/png") == std::string::npos);
 
   const Outcome predicted =
       place.run("predict run/model.safetensors points.npy --labels labels.npy --json --out again");
@@ -492,6 +496,7 @@ TEST_CASE("cli: images of 8 x 8 and 16 x 16 run through fit, predict and sample"
                    data == "small.npy" ? "(6, 8, 8, 1)" : "(6, 16, 16, 1)");
 #if GANMM_HAVE_PNG
     check_contains(place.read("run-" + data + "/samples.png"), "PNG");
+    check_contains(place.read("run-" + data + "/report.html"), "data:image/png;base64,iVBORw0KGgo");
     check_contains(place.read("samples-" + data + "/samples.png"), "PNG");
 #endif
   }
