@@ -1,5 +1,5 @@
+#include "tools/experiment_plot_style.h"
 #include "tools/experiment_plots.h"
-#include "tools/plot_style.h"
 
 #include <iomanip>
 #include <sstream>

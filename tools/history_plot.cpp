@@ -41,15 +41,16 @@ std::string title_of(std::string column) {
   return column;
 }
 
+using Rows = std::vector<const std::vector<double>*>;
+
 // The values of one column, at most kMostPoints of them and always the last.
-Line line_of(const std::vector<const std::vector<double>*>& rows, std::size_t column,
-             const char* colour) {
+Line line_of(const Rows& rows, std::size_t iteration, std::size_t column, const char* colour) {
   Line line{{}, {}, colour};
   const std::size_t step = (rows.size() + kMostPoints - 1) / kMostPoints;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const double y = (*rows[i])[column];
     if ((i % step != 0 && i + 1 != rows.size()) || !std::isfinite(y)) continue;
-    line.x.push_back((*rows[i])[0]);
+    line.x.push_back((*rows[i])[iteration]);
     line.y.push_back(y);
   }
   return line;
@@ -57,6 +58,7 @@ Line line_of(const std::vector<const std::vector<double>*>& rows, std::size_t co
 
 void draw(Svg& svg, const Panel& panel, double left, double top) {
   Range horizontal, vertical;
+  for (const double x : {0.0, 4.0}) horizontal.include(x);  // whole iterations apart
   for (const Line& line : panel.lines) {
     for (const double x : line.x) horizontal.include(x);
     for (const double y : line.y) vertical.include(y);
@@ -81,38 +83,47 @@ void draw(Svg& svg, const Panel& panel, double left, double top) {
 }  // namespace
 
 std::string history_plot(const HistoryTable& history, std::span<const Index> kept) {
-  if (history.rows.empty()) return {};
-  const int restart_column = history.column("restart");
-  std::map<Index, std::vector<const std::vector<double>*>> restarts;
+  const auto iteration = history.column("iteration");
+  if (history.rows.empty() || !iteration) return {};
+  const auto restart_column = history.column("restart");
+  std::map<Index, Rows> restarts;
   for (const auto& row : history.rows) {
-    const double restart = restart_column < 0 ? 0 : row[static_cast<std::size_t>(restart_column)];
-    restarts[static_cast<Index>(restart)].push_back(&row);
+    restarts[restart_column ? static_cast<Index>(row[*restart_column]) : 0].push_back(&row);
   }
   const auto is_kept = [&](Index restart) {
     return kept.empty() || std::find(kept.begin(), kept.end(), restart) != kept.end();
   };
+  const auto is_absent = [&](std::size_t column) {
+    const std::string& name = history.columns[column];
+    return (name == "classifier_loss" || name == "penalty") &&
+           std::all_of(history.rows.begin(), history.rows.end(),
+                       [&](const auto& row) { return row[column] == 0; });
+  };
   std::vector<Panel> panels;
   for (std::size_t c = 0; c < history.columns.size(); ++c) {
-    if (!is_measure(history.columns[c])) continue;
+    if (!is_measure(history.columns[c]) || is_absent(c)) continue;
     Panel panel{title_of(history.columns[c]), {}};
     for (const bool front : {false, true}) {
       for (const auto& [restart, rows] : restarts) {
         if (is_kept(restart) != front) continue;
-        panel.lines.push_back(line_of(rows, c, front ? kColours[0] : kBehind));
+        panel.lines.push_back(line_of(rows, *iteration, c, front ? kColours[0] : kBehind));
       }
     }
     panels.push_back(panel);
   }
   const auto shown = std::find_if(restarts.begin(), restarts.end(),
                                   [&](const auto& entry) { return is_kept(entry.first); });
-  if (history.column("size_0") >= 0 && shown != restarts.end()) {
+  std::vector<std::size_t> sizes;
+  for (std::size_t c = 0; c < history.columns.size(); ++c) {
+    if (is_size(history.columns[c])) sizes.push_back(c);
+  }
+  if (!sizes.empty() && sizes.size() <= kMostClustersDrawn && shown != restarts.end()) {
     Panel panel{restarts.size() > 1 ? message("cluster sizes of restart ", shown->first)
                                     : "cluster sizes",
                 {}};
-    for (std::size_t c = 0; c < history.columns.size(); ++c) {
-      if (!is_size(history.columns[c])) continue;
+    for (const std::size_t column : sizes) {
       const char* colour = kColours[panel.lines.size() % kColours.size()];
-      panel.lines.push_back(line_of(shown->second, c, colour));
+      panel.lines.push_back(line_of(shown->second, *iteration, column, colour));
     }
     panels.push_back(panel);
   }

@@ -24,9 +24,10 @@ double number(const std::string& cell) {
 
 }  // namespace
 
-int HistoryTable::column(const std::string& name) const {
+std::optional<std::size_t> HistoryTable::column(const std::string& name) const {
   const auto found = std::find(columns.begin(), columns.end(), name);
-  return found == columns.end() ? -1 : static_cast<int>(found - columns.begin());
+  if (found == columns.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - columns.begin());
 }
 
 HistoryTable read_history(const std::string& text) {

@@ -1,6 +1,7 @@
 // history.csv as numbers.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,7 @@ struct HistoryTable {
   std::vector<std::string> columns;
   std::vector<std::vector<double>> rows;  // as many values as columns; NaN where there is no number
 
-  // The place of a column, or -1.
-  int column(const std::string& name) const;
+  std::optional<std::size_t> column(const std::string& name) const;
 };
 
 // Reads what History::text() wrote.

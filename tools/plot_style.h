@@ -1,13 +1,11 @@
-// What the pictures of the experiments have in common.
+// What the program's pictures have in common.
 #pragma once
 
-#include "tools/experiment_summary.h"
 #include "tools/svg.h"
 
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <string_view>
 
 namespace ganmm::tools {
 
@@ -16,11 +14,8 @@ inline constexpr std::array kColours{"#0072b2", "#d55e00", "#009e73",
                                      "#cc79a7", "#e69f00", "#56b4e9"};
 inline constexpr const char* kGrid = "#e3e3e3";
 inline constexpr const char* kFaint = "#777777";
-inline constexpr const char* kPaper = "#d55e00";
-inline constexpr const char* kWarning = "#c00000";
 
 inline constexpr double kMargin = 20;
-inline constexpr double kHeader = 64;  // title and note
 
 struct Range {
   double low = std::numeric_limits<double>::infinity();
@@ -30,28 +25,10 @@ struct Range {
     low = std::min(low, value);
     high = std::max(high, value);
   }
-  void include(const Spread& spread) {
-    include(spread.mean - spread.sd);
-    include(spread.mean + spread.sd);
-  }
 };
 
 inline std::vector<double> ticks_of(const Range& range) {
   return range.low <= range.high ? round_ticks(range.low, range.high, 4) : round_ticks(0, 1, 4);
-}
-
-// Pixels that a text of 12 takes, on the safe side.
-inline double width_of(std::string_view text) { return 7.0 * static_cast<double>(text.size()); }
-
-inline void add_header(Svg& svg, const ExperimentCall& call, const std::string& note) {
-  svg.text(kMargin, 28, message(call.experiment.name, ": ", call.experiment.title),
-           {.size = 16, .colour = "#111111", .bold = true});
-  if (call.scale_down > 1) {
-    svg.text(kMargin, 48, message("Scaled down by ", call.scale_down, ": no result"),
-             {.colour = kWarning, .bold = true});
-  } else {
-    svg.text(kMargin, 48, note, {.colour = kFaint});
-  }
 }
 
 // The grid and labels of a vertical axis whose panel begins at x.

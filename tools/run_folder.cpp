@@ -18,6 +18,8 @@ constexpr Index kSamplesPerCluster = 10;
 std::string bytes_of_file(const std::string& path) {
   std::ostringstream bytes;
   bytes << std::ifstream(path, std::ios::binary).rdbuf();
+  require<IoError>(bytes.good() && !bytes.str().empty(), path,
+                   ": expected to read the picture that was just written, found none");
   return bytes.str();
 }
 

@@ -1,9 +1,11 @@
 #include "tools/run_report.h"
 
+#include "tools/experiment_summary.h"
 #include "tools/history_plot.h"
 #include "tools/plot_style.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <iomanip>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -13,6 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr const char* kShade = "0,114,178";  // kColours[0]
 constexpr const char* kStyle =
     "body{font:14px/1.5 Helvetica,Arial,sans-serif;color:#222;max-width:980px;margin:24px auto;"
     "padding:0 16px}h1{font-size:22px;margin:0}h2{font-size:17px;margin:28px 0 8px}"
@@ -28,9 +31,10 @@ std::string decimals(double value, int count = 3) {
   return text.str();
 }
 
+// Bytes that are not UTF-8 are replaced.
 std::string text_of(const Json& value) {
-  if (value.is_string()) return escaped(value.get<std::string>());
-  return escaped(value.dump(-1, ' ', false, Json::error_handler_t::replace));
+  const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return escaped(value.is_string() ? Json::parse(text).get<std::string>() : text);
 }
 
 std::string base64(std::string_view bytes) {
@@ -53,12 +57,10 @@ std::string base64(std::string_view bytes) {
 void add_scores(std::ostream& page, const Json& metrics) {
   if (!metrics.contains("purity")) return;
   page << "<h2>Agreement with the labels</h2>\n<table class=\"scores\"><tr>";
-  constexpr std::pair<const char*, const char*> kScores[] = {
-      {"purity", "purity"}, {"ari", "ARI"}, {"nmi", "NMI"}, {"accuracy", "ACC"}};
-  for (const auto& [key, title] : kScores) page << "<th>" << title << "</th>";
+  for (const Measure& measure : kMeasures) page << "<th>" << measure.title << "</th>";
   page << "</tr><tr>";
-  for (const auto& [key, title] : kScores) {
-    page << "<td>" << decimals(metrics[key].get<double>()) << "</td>";
+  for (const Measure& measure : kMeasures) {
+    page << "<td>" << decimals(metrics.at(measure.key).get<double>()) << "</td>";
   }
   page << "</tr></table>\n<p class=\"note\">Labels were not seen in training or selection. NMI is "
           "normalised by the geometric mean of the entropies.</p>\n";
@@ -67,15 +69,15 @@ void add_scores(std::ostream& page, const Json& metrics) {
 // A bar per cluster, in the dark part the points of its majority label.
 std::string size_plot(const Json& metrics) {
   constexpr double kLeft = 66, kTop = 12, kHeight = 130, kWidth = 840;
-  const auto sizes = metrics["sizes"].get<std::vector<double>>();
+  const auto sizes = metrics.at("sizes").get<std::vector<double>>();
   Range range;
   range.include(0);
   for (const double size : sizes) range.include(size);
   std::vector<double> dark(sizes.size(), 0.0);
   if (metrics.contains("per_cluster")) {
-    for (const Json& cluster : metrics["per_cluster"]) {
-      dark[cluster["cluster"].get<std::size_t>()] =
-          cluster["size"].get<double>() * cluster["purity"].get<double>();
+    for (const Json& cluster : metrics.at("per_cluster")) {
+      dark.at(cluster.at("cluster").get<std::size_t>()) =
+          cluster.at("size").get<double>() * cluster.at("purity").get<double>();
     }
   } else {
     dark = sizes;
@@ -100,25 +102,25 @@ std::string size_plot(const Json& metrics) {
 }
 
 void add_confusion(std::ostream& page, const Json& metrics) {
-  constexpr std::size_t kLargest = 64;
   if (!metrics.contains("confusion")) return;
-  const Json& confusion = metrics["confusion"];
-  if (confusion["clusters"].size() > kLargest || confusion["labels"].size() > kLargest) {
+  const Json& confusion = metrics.at("confusion");
+  if (confusion.at("labels").size() > kMostClustersDrawn) {
     page
         << "<p class=\"note\">The confusion table, too large for a page, is in metrics.json.</p>\n";
     return;
   }
   page << "<div class=\"scroll\"><table><tr><th>cluster</th><th>size</th><th>purity</th>";
-  for (const Json& label : confusion["labels"]) page << "<th>" << text_of(label) << "</th>";
+  for (const Json& label : confusion.at("labels")) page << "<th>" << text_of(label) << "</th>";
   page << "</tr>\n";
-  for (std::size_t c = 0; c < confusion["clusters"].size(); ++c) {
-    const Json& cluster = metrics["per_cluster"][c];
-    const auto size = cluster["size"].get<double>();
-    page << "<tr><td>" << text_of(cluster["cluster"]) << "</td><td>" << text_of(cluster["size"])
-         << "</td><td>" << decimals(cluster["purity"].get<double>()) << "</td>";
-    for (const Json& count : confusion["counts"][c]) {
+  for (std::size_t c = 0; c < confusion.at("clusters").size(); ++c) {
+    const Json& cluster = metrics.at("per_cluster").at(c);
+    const auto size = cluster.at("size").get<double>();
+    page << "<tr><td>" << text_of(cluster.at("cluster")) << "</td><td>"
+         << text_of(cluster.at("size")) << "</td><td>"
+         << decimals(cluster.at("purity").get<double>()) << "</td>";
+    for (const Json& count : confusion.at("counts").at(c)) {
       const double share = size > 0 ? count.get<double>() / size : 0;
-      page << "<td style=\"background:rgba(0,114,178," << decimals(0.75 * share, 2) << ")\">"
+      page << "<td style=\"background:rgba(" << kShade << ',' << decimals(0.75 * share, 2) << ")\">"
            << (count == 0 ? "" : text_of(count)) << "</td>";
     }
     page << "</tr>\n";
@@ -126,19 +128,36 @@ void add_confusion(std::ostream& page, const Json& metrics) {
   page << "</table></div>\n";
 }
 
-void add_course(std::ostream& page, const Json& metrics, const std::string& history) {
-  std::vector<Index> kept;
-  if (metrics.contains("kept_restarts")) kept = metrics["kept_restarts"].get<std::vector<Index>>();
-  if (const Json chosen = metrics.value("chosen_restart", Json()); chosen.is_number()) {
-    kept = {chosen.get<Index>()};
+void add_clusters(std::ostream& page, const Json& metrics) {
+  page << "<h2>Clusters</h2>\n<p class=\"note\">Points per cluster"
+       << (metrics.contains("per_cluster") ? ", in the dark part those of its majority label" : "")
+       << '.';
+  if (metrics.at("confidence").is_number()) {
+    page << " The largest posterior of a point is "
+         << decimals(metrics.at("confidence").get<double>()) << " on average.";
   }
+  page << "</p>\n";
+  if (metrics.at("sizes").size() > kMostClustersDrawn) {
+    page << "<p class=\"note\">So many sizes are not drawn: metrics.json has them.</p>\n";
+    return;
+  }
+  page << "<div class=\"scroll\">" << size_plot(metrics) << "</div>\n";
+  add_confusion(page, metrics);
+}
+
+void add_course(std::ostream& page, const Json& metrics, const std::string& history) {
   const HistoryTable table = read_history(history);
+  const bool restarts = table.column("restart").has_value();
+  // An interrupted run may have fallen back on an earlier training than the one recorded.
+  std::vector<Index> kept;
+  if (restarts && !metrics.at("interrupted").get<bool>()) {
+    kept = metrics.at("kept_restarts").get<std::vector<Index>>();
+  }
   const std::string plot = history_plot(table, kept);
   if (plot.empty()) return;
   page << "<h2>Course of the training</h2>\n<p class=\"note\">Against the iteration"
-       << (table.column("restart") < 0 ? ""
-                                       : ". A line is a restart; those that made the result are "
-                                         "coloured, the others grey")
+       << (restarts ? "; a line is a restart" : "")
+       << (kept.empty() ? "" : ", in colour where it is part of the result, otherwise grey")
        << ".</p>\n<div class=\"scroll\">" << plot << "</div>\n";
 }
 
@@ -146,38 +165,32 @@ void add_course(std::ostream& page, const Json& metrics, const std::string& hist
 
 std::string run_report(const Json& metrics, const std::string& history, std::string_view samples) {
   std::ostringstream page;
-  const std::string title = message("ganmm: ", metrics["clusters"].get<Index>(), " clusters of ",
-                                    text_of(metrics["data"]));
+  const std::string title = message("ganmm: ", metrics.at("clusters").get<Index>(), " clusters of ",
+                                    text_of(metrics.at("data")));
   page << "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" << title
        << "</title><style>" << kStyle << "</style></head><body>\n<h1>" << title << "</h1>\n<p>"
-       << text_of(metrics["n"]) << " points of " << text_of(metrics["item"]) << " features, method "
-       << text_of(metrics["method"]) << ", restarts " << text_of(metrics["restarts"]) << ", "
-       << text_of(metrics["iterations"]) << " iterations ("
-       << (metrics["interrupted"].get<bool>() ? "interrupted"
-           : metrics["converged"].get<bool>() ? "converged"
-                                              : "not converged")
-       << "), " << decimals(metrics["seconds"].get<double>(), 1) << " s on "
-       << text_of(metrics["device"]) << ", seed " << text_of(metrics["seed"]) << ".</p>\n";
-  if (!metrics["warning"].is_null()) {
-    page << "<p class=\"warning\">" << text_of(metrics["warning"]) << "</p>\n";
+       << text_of(metrics.at("n")) << " points of " << text_of(metrics.at("item"))
+       << " features, method " << text_of(metrics.at("method")) << ", restarts "
+       << text_of(metrics.at("restarts")) << ", " << text_of(metrics.at("iterations"))
+       << " iterations ("
+       << (metrics.at("interrupted").get<bool>() ? "interrupted"
+           : metrics.at("converged").get<bool>() ? "converged"
+                                                 : "not converged")
+       << "), " << decimals(metrics.at("seconds").get<double>(), 1) << " s on "
+       << text_of(metrics.at("device")) << ", seed " << text_of(metrics.at("seed")) << ".</p>\n";
+  if (!metrics.at("warning").is_null()) {
+    page << "<p class=\"warning\">" << text_of(metrics.at("warning")) << "</p>\n";
   }
   add_scores(page, metrics);
-  page << "<h2>Clusters</h2>\n";
-  if (metrics["confidence"].is_number()) {
-    page << "<p class=\"note\">Points per cluster; a point has a posterior of "
-         << decimals(metrics["confidence"].get<double>()) << " for its cluster, on average"
-         << (metrics.contains("per_cluster") ? "; dark: its majority label" : "") << ".</p>\n";
-  }
-  page << "<div class=\"scroll\">" << size_plot(metrics) << "</div>\n";
-  add_confusion(page, metrics);
+  add_clusters(page, metrics);
   add_course(page, metrics, history);
   if (!samples.empty()) {
-    page << "<h2>Samples</h2>\n<p class=\"note\">A row per cluster, drawn from its generator.</p>\n"
+    page << "<h2>Samples</h2>\n<p class=\"note\">A row per cluster, drawn from the model.</p>\n"
          << "<img alt=\"samples of every cluster\" width=\"600\" src=\"data:image/png;base64,"
          << base64(samples) << "\">\n";
   }
   page << "<h2>Settings</h2>\n<table>\n";
-  for (const auto& [name, value] : metrics["settings"].items()) {
+  for (const auto& [name, value] : metrics.at("settings").items()) {
     page << "<tr><td class=\"name\">" << escaped(name) << "</td><td class=\"name\">"
          << text_of(value) << "</td></tr>\n";
   }

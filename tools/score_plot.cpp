@@ -1,5 +1,5 @@
+#include "tools/experiment_plot_style.h"
 #include "tools/experiment_plots.h"
-#include "tools/plot_style.h"
 
 namespace ganmm::tools {
 namespace {
@@ -38,7 +38,7 @@ std::string score_plot(const ExperimentCall& call, const std::vector<SummaryRow>
     Range range;
     for (const SummaryRow& row : rows) {
       for (const double value : row.scores[m]) range.include(value);
-      if (!row.scores[m].empty()) range.include(spread_of(row.scores[m]));
+      if (!row.scores[m].empty()) include(range, spread_of(row.scores[m]));
       if (row.paper != nullptr && measure.paper != nullptr)
         range.include(row.paper->*measure.paper);
     }

@@ -1,5 +1,5 @@
+#include "tools/experiment_plot_style.h"
 #include "tools/experiment_plots.h"
-#include "tools/plot_style.h"
 
 #include <cmath>
 
@@ -45,7 +45,7 @@ std::string share_plot(const ExperimentCall& call, const std::vector<SummaryRow>
   for (std::size_t m = 0; m < kMeasures.size(); ++m) {
     Range range;
     for (const SummaryRow& row : rows) {
-      if (!row.scores[m].empty()) range.include(spread_of(row.scores[m]));
+      if (!row.scores[m].empty()) include(range, spread_of(row.scores[m]));
     }
     const double begin = kLeft + static_cast<double>(m) * (kPanel + kGap);
     // The smallest share, the last one, on the left.

@@ -89,18 +89,25 @@ double Axis::pixel(double value) const {
 
 std::string Axis::label(std::size_t tick) const {
   const double step = ticks[1] - ticks[0];
+  const double largest = std::max(std::abs(ticks.front()), std::abs(ticks.back()));
   const int decimals = std::max(0, static_cast<int>(std::ceil(-std::log10(step) - 1e-9)));
   std::ostringstream text;
-  text << std::fixed << std::setprecision(decimals) << ticks[tick];
+  if (largest >= 1e6 || decimals > 4) {  // digits that tell neighbours apart, and an exponent
+    text << std::setprecision(static_cast<int>(std::ceil(std::log10(largest / step))) + 1);
+  } else {
+    text << std::fixed << std::setprecision(decimals);
+  }
+  text << (std::abs(ticks[tick]) < 1e-9 * step ? 0.0 : ticks[tick]);
   return text.str();
 }
 
 std::vector<double> round_ticks(double low, double high, int count) {
-  // Values that are as good as equal stand in the middle of a short axis.
-  const double size = std::max(std::abs(low), 1.0);
-  if (high - low < 1e-3 * size) {
-    low -= 0.05 * size;
-    high += 0.05 * size;
+  // Values that are equal but for rounding stand in the middle of a short axis.
+  const double largest = std::max(std::abs(low), std::abs(high));
+  if (high - low <= 1e-6 * largest) {
+    const double margin = largest > 0 ? 0.05 * largest : 0.05;
+    low -= margin;
+    high += margin;
   }
   const double wanted = (high - low) / count;
   const double power = std::pow(10, std::floor(std::log10(wanted)));

@@ -47,7 +47,7 @@ struct Axis {
   double last_pixel = 0;
 
   double pixel(double value) const;
-  std::string label(std::size_t tick) const;  // as many decimals as the ticks need
+  std::string label(std::size_t tick) const;  // as many digits as the ticks need
 };
 
 // Ticks at multiples of 1, 2 or 5 x 10^k that enclose low .. high, about `count` of them.

@@ -2,7 +2,6 @@
 
 #include "kernels/backend.h"
 #include "kernels/cpu/gemm_loops.h"
-#include "kernels/cpu/isa.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,15 +10,10 @@ namespace ganmm::kernels::cpu {
 
 namespace {
 
-// Rows that go through a matrix together, and the side of the tiles of features in which they do:
-// centred rows and their product stay in the second-level cache.
+// Rows that are multiplied together, and the side of the tiles of features in which they go through
+// a factor: a tile of centred rows and one of their product are 32 KiB each.
 constexpr Index kRows = 64;
 constexpr Index kTile = 64;
-
-void multiply(const Product<double>& product) {
-  static const Multiply<double> best = multiply_loops<double>(best_isa());
-  best(product);
-}
 
 // length[b] = |(x[b] - mean) P|^2 of `count` <= kRows rows from `first`. P is upper triangular: a
 // tile of columns needs the features up to its last one alone. Every element of the product is a

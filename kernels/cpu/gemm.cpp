@@ -47,19 +47,27 @@ template Multiply<float> multiply_loops<float>(Isa);
 template Multiply<double> multiply_loops<double>(Isa);
 
 template <class T>
+void multiply(const Product<T>& product) {
+  static const Multiply<T> best = multiply_loops<T>(best_isa());
+  best(product);
+}
+template void multiply(const Product<float>&);
+template void multiply(const Product<double>&);
+
+template <class T>
 void gemm(Context& ctx, MatrixView<T> c, MatrixView<const T> a, Transpose transpose_a,
           MatrixView<const T> b, Transpose transpose_b, Write write, const Epilogue<T>& epilogue) {
   const Index inner = transpose_a == Transpose::yes ? a.rows : a.cols;
   // The loops apply a piecewise linear activation to the tile they hold in registers.
   const Finish finish = finish_of(epilogue.activation);
-  static const Multiply<T> multiply = multiply_loops<T>(best_isa());
   for (Index g = 0; g < c.groups; ++g) {
     const Operand<T> left = operand(a, transpose_a, g);
     const Operand<T> right = operand(b, transpose_b, g);
-    multiply({c.data + g * c.group_stride, c.row_stride, left.data, left.row, left.col, right.data,
-              right.row, right.col, c.rows, c.cols, inner, write == Write::accumulate,
-              epilogue.bias.data == nullptr ? nullptr : epilogue.bias.group(g), finish,
-              static_cast<T>(epilogue.activation.slope)});
+    multiply<T>({c.data + g * c.group_stride, c.row_stride, left.data, left.row, left.col,
+                 right.data, right.row, right.col, c.rows, c.cols, inner,
+                 write == Write::accumulate,
+                 epilogue.bias.data == nullptr ? nullptr : epilogue.bias.group(g), finish,
+                 static_cast<T>(epilogue.activation.slope)});
   }
   if (!epilogue.activation.piecewise_linear()) {
     const GroupView<T> items(c.data, c.groups, c.rows, {c.cols}, c.group_stride, c.row_stride);

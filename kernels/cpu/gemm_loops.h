@@ -35,6 +35,10 @@ using Multiply = void (*)(const Product<T>& product);
 template <class T>
 Multiply<T> multiply_loops(Isa isa);
 
+// c (=|+=) a b by the loops of best_isa().
+template <class T>
+void multiply(const Product<T>& product);
+
 namespace baseline {
 void multiply(const Product<float>& product);
 void multiply(const Product<double>& product);

@@ -7,6 +7,8 @@
 //   <name>_avx2.cpp       -mavx2 -mfma                                      (x86-64)
 //   <name>_avx512.cpp     -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma  (x86-64)
 //
+// `<name>_double` compiles `<name>.inc` once more, with GANMM_DOUBLE, in double precision.
+//
 // A wrapper sets GANMM_ISA to its suffix and includes the .inc, which puts everything it exports
 // into namespace ganmm::kernels::cpu::GANMM_ISA and everything else into an unnamed namespace. The
 // .inc may not include or instantiate inline functions that other files use as well: the linker

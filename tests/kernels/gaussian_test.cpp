@@ -12,8 +12,9 @@ using reference::at;
 
 enum class Factor { matrix, shared, diagonal };
 
-// More than a tile of features, and rows beyond a block's, on a GPU.
-const std::vector<Index> kFeatures = {1, 2, 5, 19, 31, 32, 33, 70};
+// More than a tile of features (32 on a GPU, 64 on a CPU), and rows beyond a block's.
+const std::vector<Index> kFeatures = {1, 2, 5, 19, 31, 32, 33, 64, 70};
+bool has_many_rows(Index features) { return features == 2 || features == 33 || features == 70; }
 
 // Random Gaussians; factors as full matrices [R][N][D][D] for the reference.
 struct Gaussians {
@@ -66,8 +67,7 @@ GANMM_DEVICE_CASE("gaussian: log densities follow the definition for every kind 
         CAPTURE(static_cast<int>(kind));
         CAPTURE(features);
         CAPTURE(static_cast<int>(layout));
-        const bool many = features == 2 || features == 33;
-        const Index mixtures = 2, components = 3, rows = many ? 70 : 5;
+        const Index mixtures = 2, components = 3, rows = has_many_rows(features) ? 70 : 5;
         RandomData random(static_cast<std::uint64_t>(features));
         const Index stored = layout == Layout::shared ? 1 : mixtures;
         const Values values = random.reals<T>(stored * rows * features, -1, 1);
@@ -159,7 +159,11 @@ GANMM_DEVICE_CASE("gaussian: moments follow the definition in every layout") {
         CAPTURE(features);
         CAPTURE(static_cast<int>(layout));
         // Several slices of a GPU's rows, and a rest.
-        const Index mixtures = 2, components = 3, rows = features == 2 ? 1000 : 37;
+        const Index mixtures = 2, components = 3,
+
+                    rows = features == 2             ? 1000
+                           : has_many_rows(features) ? 150
+                                                     : 37;
         RandomData random(static_cast<std::uint64_t>(features));
         const Index stored = layout == Layout::shared ? 1 : mixtures;
         const Values values = random.reals<T>(stored * rows * features, -1, 1);

@@ -1,6 +1,5 @@
 #include "tests/io/files.h"
 #include "tools/history_plot.h"
-#include "tools/plot_style.h"
 #include "tools/run_report.h"
 
 #include <doctest/doctest.h>
@@ -53,8 +52,8 @@ TEST_CASE("history: numbers come back, blanks and lists are no numbers") {
   const HistoryTable table = read_history(kHistory);
   REQUIRE(table.columns.size() == 8);
   REQUIRE(table.rows.size() == 4);
-  CHECK(table.column("changed") == 3);
-  CHECK(table.column("purity") == -1);
+  CHECK(table.column("changed").value() == 3);
+  CHECK_FALSE(table.column("purity").has_value());
   CHECK(table.rows[2][4] == 0.875);
   CHECK(std::isnan(table.rows[0][7]));
   CHECK(std::isnan(table.rows[1][7]));
@@ -72,12 +71,28 @@ TEST_CASE(
   CHECK(history_plot(read_history("iteration,inertia\n"), {}).empty());
 }
 
+TEST_CASE("history: losses that a method does not have are left out, and so are a crowd's sizes") {
+  const std::string plot =
+      history_plot(read_history("iteration,classifier_loss,critic_loss\n1,0,0\n2,0,0\n"), {});
+  CHECK(plot.find("classifier loss") == std::string::npos);
+  check_contains(plot, ">critic loss</text>");
+  for (const std::size_t clusters : {kMostClustersDrawn, kMostClustersDrawn + 1}) {
+    std::string head = "iteration,changed", row = "1,0";
+    for (std::size_t c = 0; c < clusters; ++c) {
+      head += ",size_" + std::to_string(c);
+      row += ",1";
+    }
+    const std::string sizes = history_plot(read_history(head + '\n' + row + '\n'), {});
+    CHECK((sizes.find("cluster sizes") != std::string::npos) == (clusters == kMostClustersDrawn));
+  }
+}
+
 TEST_CASE("history: long lines are thinned and keep their end") {
   std::string text = "iteration,inertia\n";
   for (int i = 1; i <= 100000; ++i) text += std::to_string(i) + ",1\n";
   const std::string plot = history_plot(read_history(text), {});
   CHECK(plot.size() < 20000);
-  check_contains(plot, " 306.0,");  // 100,000 is the last tick of a panel from 66 to 306 pixels
+  check_contains(plot, " 306.0,");  // the last tick of a panel from 66 to 306 pixels is 100,000
 }
 
 TEST_CASE("report: says what was done, escapes names, warns, scores only with labels") {
@@ -98,7 +113,39 @@ TEST_CASE("report: says what was done, escapes names, warns, scores only with la
   check_contains(page, "degenerate &amp; so on");
   check_contains(page, "<td>0.250</td>");
   check_contains(page, "rgba(0,114,178,0.60)\">12</td>");
-  check_contains(page, "&lt;</th>");
+  check_contains(page, "\xef\xbf\xbd&lt;</th>");  // U+FFFD
+}
+
+TEST_CASE("report: the only line of k-means is part of the result, and its bars are explained") {
+  nlohmann::ordered_json record = metrics();
+  record["method"] = "kmeans";
+  record["confidence"] = nullptr;
+  record["chosen_restart"] = 3;
+  record.erase("kept_restarts");
+  record["per_cluster"] = nlohmann::ordered_json::array();
+  const std::string page = run_report(record, "iteration,inertia\n1,9\n2,4\n", {});
+  check_contains(page, "<polyline");
+  CHECK(page.find("#cccccc") == std::string::npos);
+  CHECK(page.find("a line is a restart") == std::string::npos);
+  check_contains(page, "in the dark part those of its majority label.");
+  CHECK(page.find("largest posterior") == std::string::npos);
+}
+
+TEST_CASE("report: of an interrupted run no restart is said to be part of the result") {
+  nlohmann::ordered_json record = metrics();
+  CHECK(count_of(run_report(record, kHistory, {}), "#cccccc") > 0);
+  record["interrupted"] = true;
+  const std::string page = run_report(record, kHistory, {});
+  CHECK(count_of(page, "#cccccc") == 0);
+  check_contains(page, "a line is a restart.");
+}
+
+TEST_CASE("report: more clusters or labels than a page holds are named, not drawn") {
+  nlohmann::ordered_json record = metrics();
+  record["sizes"] = std::vector<int>(kMostClustersDrawn + 1, 1);
+  const std::string page = run_report(record, kHistory, {});
+  check_contains(page, "not drawn");
+  CHECK(page.find("<rect x=") == std::string::npos);
 }
 
 TEST_CASE("report: samples are part of the page") {

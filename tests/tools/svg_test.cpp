@@ -15,6 +15,7 @@ TEST_CASE("svg: ticks are round and enclose the values") {
   check(0, 1, {0, 0.5, 1});
   check(0.61, 0.79, {0.6, 0.65, 0.7, 0.75, 0.8});
   check(0, 4200, {0, 2000, 4000, 6000});
+  check(0, 4e-7, {0, 1e-7, 2e-7, 3e-7, 4e-7});
   const auto equal = round_ticks(0.5, 0.5 + 1e-12, 4);
   CHECK(equal.size() < 8);
   CHECK(equal.front() <= 0.5);
@@ -29,6 +30,9 @@ TEST_CASE("svg: an axis maps its ends to its pixels and labels ticks alike") {
   CHECK(axis.label(0) == "0.60");
   CHECK(axis.label(1) == "0.65");
   CHECK(Axis{{0, 2000}, 0, 1}.label(1) == "2000");
+  CHECK(Axis{{1e32, 1.5e32, 2e32}, 0, 1}.label(1) == "1.5e+32");
+  CHECK(Axis{{0, 1e-7, 2e-7}, 0, 1}.label(1) == "1e-07");
+  CHECK(Axis{{0, 1e-7, 2e-7}, 0, 1}.label(0) == "0");
 }
 
 TEST_CASE("svg: text is escaped, the picture closed") {
