@@ -271,6 +271,8 @@ void load_gaussians(Model& model, const Source& source) {
 
 Shape load_item(const Source& source) {
   const std::string& spelled = source.meta.string("item");
+  constexpr Index kMostFeatures = Index{1} << 40;  // far from where counts overflow
+  Index features = 1;
   std::vector<Index> extents;
   std::istringstream item(spelled);
   for (std::string part; std::getline(item, part, 'x');) {
@@ -279,6 +281,10 @@ Shape load_item(const Source& source) {
     require<InputError>(error == std::errc{} && extent >= 1 && extents.size() < 3, "model '",
                         source.path, "': metadata 'item': expected F or HxWxC, found '", spelled,
                         "'");
+    require<InputError>(extent <= kMostFeatures / features, "model '", source.path,
+                        "': metadata 'item': expected rows of at most ", kMostFeatures,
+                        " numbers, found '", spelled, "'");
+    features *= extent;
     extents.push_back(extent);
   }
   require<InputError>(extents.size() == 1 || extents.size() == 3, "model '", source.path,

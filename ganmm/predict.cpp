@@ -181,6 +181,7 @@ std::vector<float> sample(const Model& model, Index cluster, Index count, std::u
   require<ConfigError>(cluster >= 0 && cluster < clusters, "sample: expected a cluster from 0 to ",
                        clusters - 1, ", found ", cluster);
   require<ConfigError>(count >= 1, "sample: expected at least one sample, found ", count);
+  static_cast<void>(checked_multiply(checked_multiply(count, model.item.count()), sizeof(float)));
   if (model.settings.method == Method::gmm) {
     auto values = sample_gaussian(model.gaussians, cluster, count, seed, lanes);
     io::invert(model.scaling, values, model.item.count());

@@ -10,11 +10,11 @@ namespace {
 enum class Direction { there, back };
 
 // Row p of the result is row order[p] of before (there), or the other way round (back), in place:
-// every cycle of the permutation is walked once, its first row kept aside.
-void reorder_rows(std::span<float> values, Index features, std::span<const std::int32_t> order,
-                  Direction direction) {
-  std::vector<bool> done(order.size(), false);
-  std::vector<float> aside(static_cast<std::size_t>(features));
+// every cycle of the permutation is walked once, its first row kept aside [features]. done: [rows].
+void reorder_rows(std::span<float> values, std::span<const std::int32_t> order, Direction direction,
+                  std::vector<bool>& done, std::vector<float>& aside) {
+  const auto features = static_cast<Index>(aside.size());
+  std::fill(done.begin(), done.end(), false);
   const auto row = [&](Index p) { return values.data() + p * features; };
   for (Index start = 0; start < static_cast<Index>(order.size()); ++start) {
     if (done[static_cast<std::size_t>(start)]) continue;
@@ -51,7 +51,7 @@ RowOrder::RowOrder(Index rows, std::uint64_t seed) : order_(static_cast<std::siz
 }
 
 RowOrder::~RowOrder() {
-  if (!values_.empty()) reorder_rows(values_, features_, order_, Direction::back);
+  if (!values_.empty()) reorder_rows(values_, order_, Direction::back, done_, aside_);
 }
 
 void RowOrder::borrow(std::span<float> values, Index features) {
@@ -59,9 +59,10 @@ void RowOrder::borrow(std::span<float> values, Index features) {
                           values.size() == order_.size() * static_cast<std::size_t>(features),
                       "row order: expected ", order_.size(), " rows of ", features,
                       " values, once; found ", values.size(), " values");
+  done_.resize(order_.size());
+  aside_.resize(static_cast<std::size_t>(features));
   values_ = values;
-  features_ = features;
-  reorder_rows(values, features, order_, Direction::there);
+  reorder_rows(values, order_, Direction::there, done_, aside_);
 }
 
 }  // namespace ganmm

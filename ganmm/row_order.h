@@ -32,7 +32,9 @@ class RowOrder {
  private:
   std::vector<std::int32_t> order_;
   std::span<float> values_;
-  Index features_ = 0;
+  // Memory to reorder with, taken before rows are moved: the destructor must not ask for any.
+  std::vector<bool> done_;
+  std::vector<float> aside_;
 };
 
 }  // namespace ganmm

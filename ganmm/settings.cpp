@@ -12,7 +12,6 @@
 namespace ganmm {
 namespace {
 
-constexpr Index kMaxRows = (Index{1} << 31) - 1;  // row numbers are 32-bit on the device
 constexpr Index kMaxSample = Index{1} << 19;
 constexpr Index kMaxSteps = Index{1} << 32;  // steps enter the random numbers as 32 bits
 

@@ -12,6 +12,8 @@
 
 namespace ganmm {
 
+inline constexpr Index kMaxRows = (Index{1} << 31) - 1;  // row numbers are 32-bit on the device
+
 enum class Method {
   ganmm,     // the mixture of GANs
   ganmm_em,  // GANMM(EM): the same without classifiers and without foreign rows; every row goes to

@@ -104,7 +104,8 @@ class Lanes::Team {
 };
 
 Lanes::Lanes(Device device, MathMode math, int threads, ConvPath conv_path) {
-  require<ConfigError>(threads >= 0, "threads: expected 0 (all) or more, found ", threads);
+  require<ConfigError>(threads >= 0 && threads <= 4096,
+                       "threads: expected 1 to 4096, or 0 (all), found ", threads);
   int count = threads == 0 ? hardware_threads() : threads;
   if (device.kind == DeviceKind::cuda) count = 1;
   for (int lane = 0; lane < count; ++lane) {

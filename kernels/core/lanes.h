@@ -16,7 +16,7 @@ namespace ganmm {
 
 class Lanes {
  public:
-  // threads: number of CPU lanes, >= 1, or 0 for as many as the machine has. One lane on CUDA.
+  // threads: number of CPU lanes, 1 to 4096, or 0 for as many as the machine has. One lane on CUDA.
   Lanes(Device device, MathMode math, int threads, ConvPath conv_path = ConvPath::automatic);
   ~Lanes();
 

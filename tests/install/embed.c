@@ -13,7 +13,7 @@ int main(void) {
   options.method = "kmeans";
   options.clusters = 2;
   if (ganmm_fit(&options, points, 6, item, 1, &model, found, NULL, NULL) != GANMM_OK ||
-      ganmm_predict(model, options.place, fresh, 1, &assigned, NULL) != GANMM_OK) {
+      ganmm_predict(model, NULL, fresh, 1, &assigned, NULL) != GANMM_OK) {
     fprintf(stderr, "%s\n", ganmm_last_error());
     return 1;
   }
