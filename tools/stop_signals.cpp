@@ -1,12 +1,28 @@
 #include "tools/stop_signals.h"
 
+#include <ctime>
+
 namespace ganmm::tools {
 namespace {
 
 constexpr std::array kSignals{SIGINT, SIGTERM};
 volatile sig_atomic_t received = 0;
 
-extern "C" void remember(int signal) { received = signal; }
+timespec first = {};  // when it was received
+
+// timeout(1) and a terminal's process group send one request twice: what follows within a second is
+// the same request, later ones end the program at once.
+extern "C" void remember(int signal) {
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  if (received == 0) {
+    first = now;
+    received = signal;
+  } else if (now.tv_sec - first.tv_sec > 1) {
+    ::signal(signal, SIG_DFL);
+    raise(signal);
+  }
+}
 
 }  // namespace
 
@@ -17,7 +33,7 @@ StopSignals::StopSignals() {
     if (before_[i].sa_handler == SIG_IGN) continue;
     struct sigaction action {};
     action.sa_handler = remember;
-    action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+    action.sa_flags = SA_RESTART;
     sigaction(kSignals[i], &action, nullptr);
   }
 }
