@@ -1,5 +1,6 @@
-// SIGINT and SIGTERM as a request to stop. While an object lives, the first signal is remembered; one
-// more than a second later ends the program at once. A signal that the caller ignores stays ignored.
+// SIGINT and SIGTERM as a request to stop. While an object lives, the first signal is remembered;
+// one more than a second later ends the program at once. A signal that the caller ignores stays
+// ignored.
 #pragma once
 
 #include <signal.h>
