@@ -11,7 +11,7 @@ volatile sig_atomic_t received = 0;
 timespec first = {};  // when it was received
 
 // timeout(1) and a terminal's process group send one request twice: what follows within a second is
-// the same request, later ones end the program at once.
+// the same request (clock ticks of whole seconds make it up to two), later ones end the program.
 extern "C" void remember(int signal) {
   timespec now = {};
   clock_gettime(CLOCK_MONOTONIC, &now);
